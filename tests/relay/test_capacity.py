@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
-from emerge_wasm.clients.transports.websocket import STATUS
+from emerge_wasm.clients.transports.websocket import STATUS, SUBPROTOCOL
 from emerge_wasm.relay import app, capacity
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.wire.event import decode
+from tests.conftest import start_server
 
 from .conftest import connected, until
 
@@ -56,3 +61,21 @@ async def test_each_browser_has_its_turn_in_a_beat(relay: RelayServer, monkeypat
         for wire in (one, two):
             for _ in range(4):
                 assert decode(bytes(await wire.connection.recv())).name == STATUS
+
+
+async def test_the_command_line_says_how_many(tmp_path: Path) -> None:
+    words = ("--no-open", "--port", "0", "--node-port", "0", "--dir", str(tmp_path / "data"), "--browsers", "1")
+    server = start_server("up", *words, sandbox=False)
+    try:
+        url = server.found["url"].replace("http", "ws") + "/ws"
+        given: Any = {
+            "additional_headers": {"Authorization": f"Bearer {server.found['token']}"},
+            "subprotocols": [SUBPROTOCOL],
+        }
+        async with connect(url, **given):
+            with pytest.raises(InvalidStatus) as caught:
+                async with connect(url, **given):
+                    pass
+        assert caught.value.response.status_code == 503
+    finally:
+        server.stop()
