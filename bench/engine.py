@@ -7,8 +7,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-ROWS = (180, 420, 24)
-"""Bytes of what one stored object comes to: its entry, its version, its place in the log."""
+ROWS = (180, 420, 24, 9)
+"""Bytes of what one stored object comes to: its entry, its version, its place in the log, its link."""
 
 
 def commit_rate(folder: Path, count: int, group: int) -> float:
