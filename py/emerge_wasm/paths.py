@@ -43,6 +43,12 @@ def check_name(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)
+def _check_names(*names: str) -> tuple[str, ...]:
+    """Return these names in NFC: those of a directory, with which many paths begin."""
+    return tuple(check_name(name) for name in names)
+
+
 @lru_cache(maxsize=4096)
 def split_path(path: str) -> tuple[str, ...]:
     """Split an absolute path into names: `/` is (), `/a/b` is ("a", "b"). One trailing slash is allowed."""
@@ -56,7 +62,7 @@ def split_path(path: str) -> tuple[str, ...]:
     if len(names) > DEPTH_LIMIT:
         raise Invalid(f"the path is {len(names)} levels deep", path=path[:200], remedy=f"the limit is {DEPTH_LIMIT}")
     try:
-        return tuple(check_name(name) for name in names)
+        return (*_check_names(*names[:-1]), check_name(names[-1]))
     except Invalid as error:
         raise Invalid(f"{error.message}, in the path {path[:80]!r}", path=path[:200], remedy=error.remedy) from None
 

@@ -46,6 +46,12 @@ class RowCache:
         while self._size > self._most:
             self._drop(next(iter(self.rows)))
 
+    def expected(self, group: Iterable[Batch]) -> dict[Key, bytes | None]:
+        """Return what is kept of the rows on which commits have conditions."""
+        rows = self.rows
+        keys = ((space, key) for batch in group for space, key, _ in batch.expects)
+        return {key: rows[key] for key in keys if key in rows}
+
     def begin(self, group: Iterable[Batch]) -> None:
         """Commits begin: what they write is kept no more, until `end`."""
         batches = list(group)

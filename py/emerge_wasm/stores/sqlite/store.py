@@ -173,6 +173,7 @@ class SQLiteStore:
         self._waiting = []
         if self._writing:
             group = [batch for batch, _ in self._writing]
+            self._writer.known = self._cache.expected(group)
             self._cache.begin(group)
             answers = self._writer.apply(group)
             if answers is None:

@@ -30,6 +30,8 @@ class SQLiteWriter:
 
     def __init__(self, file: SQLiteFile) -> None:
         self._path = file.path
+        self.known: dict[Key, bytes | None] = {}
+        """Rows that are known to be so in the file, before the next group is written: they are not looked up."""
         self._file = file.writer
         self._wait = round(file.wait * 1000)
 
@@ -82,7 +84,8 @@ class SQLiteWriter:
         """Begin a transaction and write the group's rows in it."""
         self._file.execute("BEGIN IMMEDIATE")
         try:
-            change = _WriteSet(self._file)
+            change = _WriteSet(self._file, self.known)
+            self.known = {}
             answers = [change.add(batch) for batch in group]
             change.flush()
         except BaseException:
@@ -98,10 +101,10 @@ class SQLiteWriter:
 class _WriteSet:
     """The rows that a group of batches writes, later batches seeing the earlier ones."""
 
-    def __init__(self, file: sqlite3.Connection) -> None:
+    def __init__(self, file: sqlite3.Connection, held: dict[Key, bytes | None]) -> None:
         self._file = file
         self._rows: dict[Key, bytes | None] = {}
-        self._held: dict[Key, bytes | None] = {}  # a cache of the file: nobody else writes it
+        self._held = held  # a cache of the file: nobody else writes it
         self._counters: dict[str, int] = {}
 
     def add(self, batch: Batch) -> CommitResult:
