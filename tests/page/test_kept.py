@@ -79,6 +79,7 @@ def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab:
     expect(own.find("tree-cluster").locator('[data-path="/inventory/widget1"]')).to_have_count(1)
     own.open("#/cluster/inventory")
     expect(own.find("stale")).to_contain_text(re.compile("as it was seen .*; the cluster is out of reach"))
+    expect(own.find("outage-cluster")).to_contain_text(re.compile(r"Offline\. [A-Z].*\. Shown as last seen"))
     own.open("#/cluster/inventory/other")
     expect(own.find("object")).to_contain_text("out of reach")
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatAge, formatBytes, formatCount, formatDate, formatDuration } from "./format";
+import { formatAge, formatBytes, formatCount, formatDate, formatDuration, sentence } from "./format";
 
 test("bytes", () => {
   expect(formatBytes(0)).toBe("0 B");
@@ -29,4 +29,8 @@ test("dates", () => {
 test("counts", () => {
   expect(formatCount(1, "entry", "entries")).toBe("1 entry");
   expect(formatCount(3300, "entry", "entries")).toBe("3,300 entries");
+});
+
+test("a reason is a sentence", () => {
+  expect(["no relay", "Offline.", "gone?", ""].map(sentence)).toEqual(["No relay.", "Offline.", "Gone?", "."]);
 });

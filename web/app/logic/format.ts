@@ -44,6 +44,11 @@ export function formatAge(iso: string, now: number): string {
   return formatDate(iso).slice(0, 10);
 }
 
+/** A reason as a sentence: with a capital and a full stop. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+}
+
 export function formatCount(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
