@@ -130,7 +130,7 @@ async def spread(client: Client, costs: Costs, count: int) -> None:
 
     await costs.each("store", count, lambda: fill(client, make(count, path), count))
     await common(client, costs, "/dirs", path, count)
-    await costs.one("first page of directories", lambda: client.list("/dirs", limit=100))
+    await costs.one("first page of ten directories", lambda: client.list("/dirs", limit=10))
     await costs.each("tree", count, lambda: walk(client, "/dirs"))
     await costs.each("rm -r", count, lambda: client.rm("/dirs", True))
 
