@@ -44,6 +44,7 @@ from emerge_wasm.filesystem.searches import define_index as defining
 from emerge_wasm.filesystem.transactions import overlay, transaction
 from emerge_wasm.filesystem.tree import load
 from emerge_wasm.query import order
+from emerge_wasm.relay import capacity
 from emerge_wasm.relay.settings import BrowserLimits
 from emerge_wasm.stores.dynamodb import open as dynamodb_open
 from emerge_wasm.stores.dynamodb import write as dynamodb_write
@@ -203,7 +204,8 @@ FACTS = {
         DEFAULT_HOST,
         f"silent for {TIMES.suspicion} s",
         f"{mebi(RELAY.message)} a message, {RELAY.requests} calls and {mebi(RELAY.request_bytes)} of calls under way",
-        f"{mebi(RELAY.queue_bytes)} of answers waiting; a relay takes\n  {RELAY.browsers} browsers",
+        f"{mebi(RELAY.queue_bytes)} of answers waiting",
+        f"({capacity.LEAST} to {capacity.MOST:,} browsers",
     ],
     "stores.md": [
         *(f"| `{engine.example.split('?')[0]}` |" for engine in ENGINES.values()),
