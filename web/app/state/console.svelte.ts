@@ -6,10 +6,11 @@ import type { Cell } from "./cell.svelte";
 import { CellItem, Cells, EMPTY, freshId } from "./cells.svelte";
 import { recall, remember } from "./memory";
 import type { Notices } from "./notices.svelte";
+import { ConsoleOutputs } from "./outputs";
 import { CellQueue } from "./queue.svelte";
 import type { Session } from "./session.svelte";
 
-const KEPT = 100; // cells whose texts are remembered
+const KEPT = 100; // cells whose texts and outputs are remembered
 const SHOWN = 300; // cells kept on the page
 
 export class Console extends Cells {
@@ -19,11 +20,17 @@ export class Console extends Cells {
   /** Set to put a text into the editor; a new object each time. */
   offered = $state.raw<{ code: string } | null>(null);
   #notices: Notices;
+  #outputs: ConsoleOutputs;
 
   constructor(session: Session, notices: Notices) {
     super(new CellQueue(session, notices));
     this.#notices = notices;
     this.items = readItems();
+    this.#outputs = new ConsoleOutputs(session.port, KEPT, () => this.items);
+  }
+
+  protected override prepare(item: CellItem): void {
+    item.cell.onend = () => this.#outputs.keep(item);
   }
 
   protected get selected(): Where {
@@ -84,7 +91,8 @@ export class Console extends Cells {
   }
 
   changed(): void {
-    const kept = this.items.slice(-KEPT).map(({ kind, name, folded, cell: { code, where } }) => ({ code, where, kind, name, folded }));
+    const kept = this.items.slice(-KEPT).map(({ id, kind, name, folded, cell: { code, where } }) => ({ id, code, where, kind, name, folded }));
+    this.#outputs.retain(new Set([...this.items, ...this.removed.map(({ item }) => item)].map(({ id }) => id)));
     if (!remember("cells", JSON.stringify(kept)))
       this.#notices.report("Console", makeFailure("LimitExceeded", "This browser keeps no more cell texts", "Clear the console."));
   }
@@ -94,9 +102,9 @@ function readItems(): CellItem[] {
   const items: CellItem[] = [];
   for (const each of parse(recall("cells"))) {
     if (typeof each !== "object" || each === null) continue;
-    const { code, where, kind, name, folded } = each as Record<string, unknown>;
+    const { id, code, where, kind, name, folded } = each as Record<string, unknown>;
     if (typeof code !== "string") continue;
-    const kept = { ...EMPTY, id: freshId(), source: code, name: typeof name === "string" ? name : "", folded: folded === true };
+    const kept = { ...EMPTY, id: typeof id === "string" ? id : freshId(), source: code, name: typeof name === "string" ? name : "", folded: folded === true };
     items.push(new CellItem({ ...kept, kind: kind === "markdown" ? kind : "code" }, where === "local" || where === "cluster" ? where : null));
   }
   return items;

@@ -5,7 +5,7 @@ import type { Where } from "../../protocol";
 import { fullPath, keyOf } from "../logic/path";
 import { completeView } from "../logic/view";
 import type { Edit } from "./edit";
-import { type KeptDraft, withPageStore } from "./page-store";
+import { type KeptDraft, RowWriter, withPageStore } from "./page-store";
 
 const LOCK = "emerge-tab-";
 
@@ -13,8 +13,7 @@ export class Drafts {
   /** Those of tabs that have ended, the newest first. */
   left = $state.raw<{ key: string; draft: KeptDraft }[]>([]);
   readonly #tab = crypto.randomUUID();
-  #pending = new Map<string, KeptDraft | null>();
-  #writing = false;
+  #rows = new RowWriter("drafts");
 
   constructor() {
     if ("locks" in navigator) void navigator.locks.request(LOCK + this.#tab, () => new Promise(() => undefined)); // until it ends
@@ -30,16 +29,14 @@ export class Drafts {
   /** Keep what is typed now; null: nothing is unsaved any more. */
   keep(key: string, edit: Edit | null): void {
     const draft = edit && { tab: this.#tab, date: new Date().toISOString(), view: plain(edit.view), draft: plain(edit.draft), raw: plain(edit.raw ?? null) };
-    this.#pending.set(`${key}\n${this.#tab}`, draft);
-    void this.#write();
+    this.#rows.set(`${key}\n${this.#tab}`, draft);
   }
 
   /** Forget what was left behind of an object: it was taken up, or is not wanted. */
   discard(where: Where, path: string): void {
     const target = keyOf(where, path);
-    for (const { key, draft } of this.left) if (targetOf(draft) === target) this.#pending.set(key, null);
+    for (const { key, draft } of this.left) if (targetOf(draft) === target) this.#rows.set(key, null);
     this.left = this.left.filter(({ draft }) => targetOf(draft) !== target);
-    void this.#write();
   }
 
   async #find(): Promise<void> {
@@ -50,22 +47,6 @@ export class Drafts {
     });
     const left = found.filter(({ draft }) => !living.has(draft.tab) && draft.tab !== this.#tab);
     this.left = left.sort((one, other) => other.draft.date.localeCompare(one.draft.date));
-  }
-
-  /** One write at a time: while it lasts, only the newest of each is remembered. */
-  async #write(): Promise<void> {
-    if (this.#writing) return;
-    this.#writing = true;
-    while (this.#pending.size > 0) {
-      const some = [...this.#pending];
-      this.#pending.clear();
-      await withPageStore(undefined, async (store) => {
-        const { store: drafts, done } = store.transaction("drafts", "readwrite");
-        for (const [key, draft] of some) void (draft === null ? drafts.delete(key) : drafts.put(draft, key));
-        await done;
-      });
-    }
-    this.#writing = false;
   }
 }
 

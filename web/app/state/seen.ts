@@ -56,8 +56,8 @@ export class SeenPort implements Port {
   }
 
   #follow(connection: Connection): void {
-    if (connection.state === "connected") this.#begin(`${connection.principal}@${connection.cluster}`);
-    else if (connection.state === "offline" && connection.refused) this.#begin("");
+    const scope = scopeOf(connection);
+    if (scope !== null) this.#begin(scope);
   }
 
   /** From now on it is this one's; what was another's goes. */
@@ -99,6 +99,12 @@ export class SeenPort implements Port {
     const found = await withPageStore(undefined, (store) => store.get("seen", key));
     return found !== undefined && scope !== "" && found.scope === scope ? found : null;
   }
+}
+
+/** Who is signed in, and at which cluster; "" is nobody, null not known. */
+export function scopeOf(connection: Connection): string | null {
+  if (connection.state === "connected") return `${connection.principal}@${connection.cluster}`;
+  return connection.state === "offline" && connection.refused ? "" : null;
 }
 
 /** The name under which an answer is kept; null: it is not. */
