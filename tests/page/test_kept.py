@@ -63,6 +63,82 @@ def test_unsaved_edits_outlive_their_tab(site: Site, tab: Tab, open_tab: Callabl
     expect(third.find("draft-banner")).to_have_count(0)
 
 
+SHOWN = """from IPython.display import HTML, display
+print('said')
+display(HTML('<b data-drawn>drawn</b>'))
+[1, 2]"""
+LARGE = """from IPython.display import display
+display({{'text/plain': '{0} ' + 'x' * 1_900_000}}, raw=True)"""
+COUNT_OUTPUTS = """() => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("emerge-page");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+        const counted = opening.result.transaction("outputs").objectStore("outputs").getAll();
+        counted.onsuccess = () => { opening.result.close(); resolve(counted.result.map((row) => row.size)); };
+    };
+})"""
+
+
+def test_what_cells_of_the_console_showed_outlives_a_reload(site: Site, open_tab: Callable[[str], Tab]) -> None:
+    """All of it, within bounds, until it is cleared; and only for who saw it."""
+    own = open_tab(f"{site.relay.found['url']}/#/cluster/")
+    own.ready()
+
+    def kept(count: int) -> list[int]:
+        own.page.wait_for_function(f"async () => (await ({COUNT_OUTPUTS})()).length === {count}", timeout=SLOW)
+        found: list[int] = own.page.evaluate(COUNT_OUTPUTS)
+        return found
+
+    def shown() -> list[str]:
+        cells = own.find("cell")
+        expect(cells).to_have_count(2, timeout=SLOW)
+        expect(cells.nth(0).locator("[data-drawn]")).to_have_text("drawn", timeout=SLOW)
+        expect(cells.nth(1).get_by_test_id("failure")).to_contain_text("ZeroDivisionError", timeout=SLOW)
+        return [cell.locator(".out").inner_text() for cell in cells.all()]
+
+    own.run(SHOWN)
+    own.run("1 / 0", wait="failed")
+    before = shown()
+    assert "said" in before[0] and "[1, 2]" in before[0] and "line 1" in before[1]
+    kept(2)
+    own.page.reload()
+    own.ready()
+    assert shown() == before
+    expect(own.find("cell").first).to_contain_text("not run since")
+
+    own.find("cell").nth(1).press("x")
+    kept(2)  # it may be brought back
+    own.page.reload()
+    own.ready()
+    expect(own.find("cell")).to_have_count(1)
+    kept(1)
+    for number in range(5):
+        own.run(LARGE.format(f"large{number}"))
+    assert sum(kept(4)) <= 8 << 20  # the oldest are gone
+    own.page.reload()
+    own.ready()
+    cells = own.find("cell")
+    expect(cells).to_have_count(6)
+    expect(cells.last).to_contain_text("large4 x", timeout=SLOW)
+    expect(cells.nth(0).locator(".out")).to_have_count(0)
+
+    own.find("clear-console").click()
+    kept(0)
+    own.run("40 + 2")
+    kept(1)
+    cookies = own.page.context.cookies()
+    own.page.context.clear_cookies()
+    try:
+        own.page.reload()
+        own.ready("offline")
+        expect(own.find("object")).to_contain_text("not signed in", timeout=SLOW)
+        kept(0)
+        expect(own.find("cell").locator(".out")).to_have_count(0)
+    finally:
+        own.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as it gave them
+    own.find("clear-console").click()
+
+
 def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
     """Without the network, after a reload too, and marked as such; not by who is signed in no longer."""
     own = open_tab(f"{site.relay.found['url']}/#/cluster/inventory")

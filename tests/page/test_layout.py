@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -157,6 +159,56 @@ def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, t
         expect(found.first).to_be_visible(timeout=SLOW)
     tab.find("look-earlier").click()
     expect(tab.find("earlier")).to_contain_text("Nothing that was removed", timeout=SLOW)
+
+
+PLACE = """([tree, path, high]) => {
+    const row = tree.querySelector(`[data-path="${path}"]`)?.getBoundingClientRect();
+    return row && tree.scrollHeight !== high && String(Math.round(row.top - tree.getBoundingClientRect().top));
+}"""
+"""Where a row is in its tree, once that is of another height; it is drawn when the scrolling is told."""
+
+FIRST = """tree => {
+    const top = tree.getBoundingClientRect().top;
+    const rows = [...tree.querySelectorAll("[data-path]")];
+    return rows.filter((row) => row.getBoundingClientRect().bottom > top + 1).map((row) => row.dataset.path).sort()[0];
+}"""
+
+
+def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
+    """Whatever comes above it: what is before a deep link's row, and what others store and remove."""
+    tree = tab.find("tree-cluster")
+
+    def place(path: str, high: int = 0) -> int:
+        found = tab.page.wait_for_function(PLACE, arg=[tree.element_handle(), path, high], timeout=SLOW)
+        return int(found.json_value())
+
+    def change(work: Callable[[], object], path: str) -> int:
+        """Where a row is when a directory comes or goes above it."""
+        high = tree.evaluate("tree => tree.scrollHeight")
+        work()
+        return place(path, high)
+
+    with connect(site.node.host) as fs:
+        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(1_200)])
+        tab.open("#/cluster/many/o0900")
+        row = tree.locator('[data-path="/many/o0900"]')
+        expect(row).to_be_visible(timeout=SLOW)
+        expect(tree.locator('[data-path="/many/o0890"]')).to_be_attached(timeout=SLOW)  # as its place is in view
+        before = place("/many/o0900")
+        assert 0 <= before < tree.evaluate("tree => tree.clientHeight")
+        for name in ("/above", "/before"):
+            assert change(partial(fs.mkdir, name), "/many/o0900") == before
+        assert change(partial(fs.rm, "/above"), "/many/o0900") == before
+        first = tree.evaluate(FIRST)
+        assert first < "/many/o0900"
+        fs.rm(first)  # as many are listed as before, where there are more
+        expect(tree.locator(f'[data-path="{first}"]')).to_have_count(0, timeout=SLOW)
+        assert place("/many/o0900") == before
+
+        tree.evaluate("tree => { tree.scrollTop = 0 }")
+        assert place("/") == 0
+        assert change(partial(fs.mkdir, "/another"), "/") == 0
+        expect(tree.locator('[data-path="/another"]')).to_be_visible(timeout=SLOW)
 
 
 def test_the_console_docks_and_the_trees_hide_and_both_are_kept(tab: Tab) -> None:

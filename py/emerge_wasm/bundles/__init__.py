@@ -21,7 +21,7 @@ from .form import ClassForms, FieldForm, forms_of
 from .load_class import load
 from .mixin import mix
 from .resolution import current_class
-from .source import keep_source
+from .source import forget_source, keep_source
 
 __all__ = [
     "Bundle",
@@ -32,6 +32,7 @@ __all__ = [
     "current_class",
     "describe",
     "display_method",
+    "forget_source",
     "forms_of",
     "help_of",
     "keep_source",

@@ -37,6 +37,11 @@ def keep_source(filename: str, text: str) -> None:
     linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.split("\n")], filename)
 
 
+def forget_source(filename: str) -> None:
+    """Forget a text that was kept, of which nothing is left that could be shipped."""
+    linecache.cache.pop(filename, None)
+
+
 @dataclass(eq=False)
 class Unit:
     """One text that was compiled as a whole, with its tree."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import inspect
+import linecache
+from contextlib import suppress
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile, Invalid
 from emerge_wasm.browser.console.cause import CausedTransport
@@ -67,3 +76,49 @@ async def test_what_a_cell_changes_is_recorded_with_its_cause() -> None:
     earlier = Client(CausedTransport(Earlier(filesystem.filesystem)))
     await Console({"fs": earlier}).run(4, "await fs.update('/x/a', data=5)", cause)
     assert (await fs.versions("/x/a"))[0].get("cause") is None
+
+
+TEXTS = [
+    "def f(x: int = 1) -> int:\n    return x + {n}",
+    "class A:\n    def m(self) -> int:\n        return {n}",
+    "held.append(f)",
+    "held.append(A.m)",
+    "{n} + 1",
+    "raise KeyError({n})",
+    "not python {n}",
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(TEXTS), st.integers(1, 2)), max_size=40))
+def test_a_text_that_runs_again_is_kept_anew_only_while_something_of_its_earlier_run_is_left(
+    runs: list[tuple[str, int]],
+) -> None:
+    """However often cells run (live ones do so by themselves): what is left can be shipped, and nothing piles up."""
+
+    async def work() -> None:
+        before = set(linecache.cache)
+        namespace: dict[str, Any] = {"held": []}
+        console = Console(namespace)
+        texts: dict[str, str] = {}
+        wanted: list[tuple[Any, str]] = []
+        for number, (form, which) in enumerate(runs, 1):
+            code = form.format(n=which)
+            with suppress(KeyError, NameError, SyntaxError):
+                await console.run(number, code)
+                if form in TEXTS[:2]:
+                    texts[form.split()[0]] = code
+                elif form in TEXTS[2:4]:
+                    wanted.append((namespace["held"][-1], texts["def" if form == TEXTS[2] else "class"]))
+        for each, text in wanted:
+            assert inspect.getsource(each).strip() in text
+        namespace.pop("_", None)
+        gc.collect()
+        for code in {form.format(n=which) for form, which in runs}:
+            with suppress(KeyError, NameError, SyntaxError):
+                await console.run(1_000, code)  # which is when that is looked at
+        kept = set(linecache.cache) - before
+        assert len(kept) <= len(set(runs)) + len({id(each) for each in namespace["held"]}) + 2
+        for name in kept:
+            del linecache.cache[name]
+
+    asyncio.run(work())

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Pointer } from "../../protocol";
-import { comesBefore, cursorBefore, findTyped, followMove, parentRow, Tree, type Change } from "./tree";
+import { comesBefore, cursorBefore, findTyped, followMove, parentRow, shiftOf, Tree, type Change } from "./tree";
 
 const pointer = (path: string, name: string, type = "file"): Pointer => ({
   uuid: `${path}/${name}`,
@@ -286,8 +286,33 @@ describe("a part of a directory far from its first entry", () => {
     tree.jump("/a", "l", [pointer("/a", "m"), pointer("/a", "n")], "n");
     expect(names(tree)).toEqual(["/", "/a", "more", "/a/m", "/a/n", "more", "/b", "/c"]);
     expect(tree.find("/a/x")).toBeUndefined();
-    expect(tree.prepend("/a", "", [pointer("/a", "k"), pointer("/a", "m")])).toBe(1);
+    tree.prepend("/a", "", [pointer("/a", "k"), pointer("/a", "m")]);
     expect(names(tree)).toEqual(["/", "/a", "/a/k", "/a/m", "/a/n", "more", "/b", "/c"]);
+  });
+
+  test("what is in view stays there, whatever comes or goes elsewhere", () => {
+    const name = (number: number): string => `n${String(number).padStart(3, "0")}`;
+    for (let seed = 0; seed < 500; seed += 1) {
+      const next = generator(seed);
+      const tree = sample();
+      const some = (): Pointer[] => [...Array(100).keys()].filter(() => next(3) > 0).map((number) => pointer("/a", name(number)));
+      const from = next(60);
+      tree.jump("/a", name(from), some().filter((each) => each.name > name(from)), "more");
+      const before = tree.rows();
+      const first = next(before.length);
+      const last = Math.min(first + next(12), before.length - 1);
+      const act = next(3);
+      if (act === 0) tree.prepend("/a", next(2) === 0 ? "" : name(from >> 1), [...Array(from + 1).keys()].filter((number) => number > from >> 1).map((number) => pointer("/a", name(number))));
+      else if (act === 1) tree.replace("/a", some(), "more");
+      else tree.append("/a", [pointer("/a", "z1"), pointer("/a", "z2")], "");
+      const after = tree.rows();
+      const shift = shiftOf(before, after, first, last);
+      const back = before.slice(first, last + 1).findLastIndex((row) => row.kind === "more" && row.back);
+      const seen = before.slice(first, last + 1);
+      const held = [...seen.slice(back + 1), ...seen.slice(0, back + 1)].filter((row) => row.kind === "entry" && after.some(({ key }) => key === row.key));
+      if (held.length === 0) expect(shift, `seed ${seed}`).toBe(0);
+      else expect(after[before.indexOf(held[0] as (typeof before)[0]) + shift]?.key, `seed ${seed}`).toBe(held[0]?.key);
+    }
   });
 
   test("a cursor before a name has nothing between them, whatever they are written in", () => {

@@ -122,10 +122,10 @@ export class Tree {
     return turned;
   }
 
-  /** Add entries before the first that is here; those from `start` on. How many rows that makes. */
-  prepend(directory: string, start: string, entries: Pointer[], lack = NOTHING): number {
+  /** Add entries before the first that is here; those from `start` on. */
+  prepend(directory: string, start: string, entries: Pointer[], lack = NOTHING): void {
     const branch = this.find(directory);
-    if (branch === undefined || branch.children === null) return 0;
+    if (branch === undefined || branch.children === null) return;
     const seen = new Set(branch.children.map((child) => child.path));
     const fresh = entries.map((pointer) => this.#adopt(pointer)).filter((child) => !seen.has(child.path));
     for (const child of fresh) mark(child, lack);
@@ -133,7 +133,6 @@ export class Tree {
     branch.start = start;
     branch.missing = [...new Set([...branch.missing, ...lack.missing])];
     branch.stale = earlier(branch.stale, lack.stale ?? "");
-    return fresh.length;
   }
 
   /** Forget everything that was listed (the filesystem is another one now). */
@@ -269,6 +268,19 @@ function push(rows: Row[], branch: Branch, level: number, position: number, size
   if (branch.failure !== null) return;
   if (children.length === 0) rows.push({ kind: "empty", key: `${path}\n`, directory: path, level: inner });
   else if (branch.cursor !== "") rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: null, back: false });
+}
+
+/** By how many rows the list must be scrolled so that what is in view stays there, the rows from `first` to `last`.
+ *  What comes in place of a sign to list on comes above the entries that are below it. */
+export function shiftOf(before: Row[], after: Row[], first: number, last: number): number {
+  const seen = before.slice(first, last + 1).map((row, at) => ({ row, at: first + at }));
+  const back = seen.findLastIndex(({ row }) => row.kind === "more" && row.back);
+  const places = new Map(after.map((row, at) => [row.key, at]));
+  for (const { row, at } of [...seen.slice(back + 1), ...seen.slice(0, back + 1)]) {
+    const place = row.kind === "entry" ? places.get(row.key) : undefined;
+    if (place !== undefined) return place - at;
+  }
+  return 0;
 }
 
 /** Where a row's parent is, or -1. */

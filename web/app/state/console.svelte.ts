@@ -84,7 +84,12 @@ export class Console extends Cells {
   }
 
   clear(): void {
-    for (const { cell } of this.items) if (!cell.waits) this.queue.live.stop(cell);
+    for (const { cell } of this.items) {
+      if (cell.waits) continue;
+      this.queue.live.stop(cell);
+      this.queue.forget(cell);
+    }
+    for (const { item } of this.removed) this.queue.forget(item.cell);
     this.items = this.items.filter(({ cell }) => cell.waits);
     this.removed = [];
     this.changed();

@@ -4,7 +4,7 @@ import type { ListPage, Pointer, Where } from "../../protocol";
 import { PAGE, type Port } from "../port";
 import { earlier } from "../logic/away";
 import { toFailure } from "../logic/failure";
-import { ancestors, childPath, nameOf, parentPath } from "../logic/path";
+import { ancestors, nameOf, parentPath } from "../logic/path";
 import { comesBefore, cursorBefore, Tree, type Branch, type Change, type Lack, type Row } from "../logic/tree";
 
 const REGISTRY = "/registry"; // is listed in another order than that of names
@@ -17,8 +17,6 @@ export class FileTree {
   focus = $state("/");
   /** Asks the pane to bring a path into view; a new object each time. */
   wanted = $state.raw<{ path: string } | null>(null);
-  /** So many rows came above this path: what is in view is to stay there. A new object each time. */
-  grown = $state.raw<{ path: string; count: number } | null>(null);
   seen = $state.raw<Date | null>(null);
   /** The directory that files would be dropped on. */
   dropping = $state<string | null>(null);
@@ -120,14 +118,14 @@ export class FileTree {
       const start = cursors.findLast((cursor) => comesBefore(cursor, branch.start)) ?? "";
       const page = await this.#list(directory, start);
       const entries = page.entries.filter(({ name }) => comesBefore(name, first));
-      const count = this.#tree.prepend(directory, start, entries, page);
-      this.grown = { path: childPath(directory, first), count: start === "" ? count - 1 : count };
+      this.#tree.prepend(directory, start, entries, page);
     });
   }
 
   /** List the part of a directory that has an entry, however far from the first that is; false: it is not there. */
   async #jump(directory: string, path: string): Promise<boolean> {
     await this.#alone(directory, async () => {
+      if (this.#tree.find(path) !== undefined) return; // listed while this waited
       const start = cursorBefore(nameOf(path));
       const page = await this.#list(directory, start);
       if (!page.entries.some(({ name }) => name === nameOf(path))) return;

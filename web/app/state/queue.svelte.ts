@@ -67,6 +67,11 @@ export class CellQueue {
     void this.#pump();
   }
 
+  /** Nothing more is to come of a cell: what it shows goes with it. */
+  forget(cell: Cell): void {
+    for (const [run, each] of this.#byRun) if (each === cell) this.#byRun.delete(run);
+  }
+
   /** The cell of a run, if that is its newest. */
   find(run: number): Cell | null {
     const cell = this.#byRun.get(run);

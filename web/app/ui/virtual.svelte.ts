@@ -1,16 +1,19 @@
 /** Draws only the rows of a long list that are in sight: @tanstack/virtual-core as Svelte state. */
 
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer, type VirtualItem } from "@tanstack/virtual-core";
-import { untrack } from "svelte";
+import { tick, untrack } from "svelte";
 import type { Attachment } from "svelte/attachments";
 
 export class VirtualList {
   items = $state.raw<VirtualItem[]>([]);
-  total = $state(0);
+  /** Known as soon as the rows are: what scrolls must be as high as they before it is scrolled. */
+  readonly total = $derived.by(() => this.#count() * this.#height);
   #virtualizer: Virtualizer<HTMLElement, HTMLElement>;
   #element: HTMLElement | null = null;
   #count: () => number;
-  #height = 26;
+  #height = $state(26);
+  /** Where it is to be scrolled to when the rows are drawn; null: where it is. */
+  #wanted: number | null = null;
 
   /** `count` is read reactively. Rows are as high as the style's --row. Use it in a component's script. */
   constructor(count: () => number) {
@@ -30,9 +33,9 @@ export class VirtualList {
       this.#virtualizer.measure();
       this.#update();
     };
-    measure();
+    untrack(measure);
     const unmount = this.#virtualizer._didMount();
-    this.#update();
+    untrack(() => this.#update());
     const narrow = matchMedia("(max-width: 760px)");
     narrow.addEventListener("change", measure);
     return () => {
@@ -46,10 +49,29 @@ export class VirtualList {
     return this.#height;
   }
 
+  /** How far it is scrolled, or will be, and how much is in sight; in pixels. */
+  get sight(): { top: number; room: number } {
+    const { scrollTop = 0, clientHeight = 0 } = this.#element ?? {};
+    return { top: this.#wanted ?? scrollTop, room: clientHeight };
+  }
+
   /** Bring a row into view, with as little movement as that takes. */
-  reveal(index: number, align: "auto" | "center" = "auto"): void {
-    this.#update();
-    this.#virtualizer.scrollToIndex(index, { align });
+  reveal(index: number): void {
+    const { top, room } = this.sight;
+    const start = index * this.#height;
+    const wanted = Math.min(start, Math.max(top, start + this.#height - room));
+    if (wanted !== top) this.scrollTo(wanted);
+  }
+
+  /** Scroll when the rows that are there now are drawn: before that there may be no such place. */
+  scrollTo(top: number): void {
+    const waits = this.#wanted !== null;
+    this.#wanted = top;
+    if (waits) return;
+    void tick().then(() => {
+      this.#element?.scrollTo({ top: this.#wanted ?? top, behavior: "instant" });
+      this.#wanted = null;
+    });
   }
 
   #options(): ConstructorParameters<typeof Virtualizer<HTMLElement, HTMLElement>>[0] {
@@ -73,6 +95,5 @@ export class VirtualList {
 
   #show(): void {
     this.items = this.#virtualizer.getVirtualItems();
-    this.total = this.#virtualizer.getTotalSize();
   }
 }

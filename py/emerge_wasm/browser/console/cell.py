@@ -9,13 +9,15 @@ import ast
 import inspect
 import re
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
+from weakref import ref
 
-from ...bundles import keep_source
+from ...bundles import forget_source, keep_source
 from .cause import CAUSE
 from .display import display, shows_itself
 from .figure import show_figures
@@ -45,7 +47,8 @@ class Console:
 
     def __init__(self, namespace: dict[str, object]) -> None:
         self.namespace = namespace
-        self._used: set[str] = set()
+        self._files: dict[str, list[str]] = {}  # of a cell's text: the names under which it is kept
+        self._code: dict[str, list[ref[CodeType]]] = {}  # by such a name
         namespace[TOOLS] = self.tools = Tools(namespace)
 
     def prepare(self, cell: int, code: str) -> tuple[Prepared, str]:
@@ -61,6 +64,7 @@ class Console:
         RUNNING.set(cell)
         CAUSE.set(cause)
         parts = compile_cell(prepared, filename)
+        self._code[filename] = [ref(code) for part in parts for code in _codes_in(part)]
         started = time.perf_counter()
         value: Any = None
         try:
@@ -84,13 +88,30 @@ class Console:
 
     def _remember(self, cell: int, code: str) -> str:
         """Return a new filename for a cell, and register its source under it."""
+        files = self._files[code] = [each for each in self._files.get(code, []) if not self._forget(each)]
         filename, again = f"<cell {cell}>", 1
-        while filename in self._used:
+        while filename in self._code:
             again += 1
             filename = f"<cell {cell}.{again}>"
-        self._used.add(filename)
+        files.append(filename)
+        self._code[filename] = []
         keep_source(filename, code)
         return filename
+
+    def _forget(self, filename: str) -> bool:
+        """Forget a text that is about to be kept once more, unless something of that run is still there."""
+        if any(code() is not None for code in self._code[filename]):
+            return False
+        del self._code[filename]
+        forget_source(filename)
+        return True
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _codes_in(each)
 
 
 def compile_cell(prepared: Prepared, filename: str) -> list[CodeType]:
