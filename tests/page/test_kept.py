@@ -68,7 +68,7 @@ print('said')
 display(HTML('<b data-drawn>drawn</b>'))
 [1, 2]"""
 LARGE = """from IPython.display import display
-display({{'text/plain': '{0} ' + 'x' * 1_900_000}}, raw=True)"""
+display({{'text/plain': '{0} of them', 'application/x-large': 'x' * 1_900_000}}, raw=True)"""
 COUNT_OUTPUTS = """() => new Promise((resolve, reject) => {
     const opening = indexedDB.open("emerge-page");
     opening.onerror = () => reject(opening.error);
@@ -119,7 +119,7 @@ def test_what_cells_of_the_console_showed_outlives_a_reload(site: Site, open_tab
     own.ready()
     cells = own.find("cell")
     expect(cells).to_have_count(6)
-    expect(cells.last).to_contain_text("large4 x", timeout=SLOW)
+    expect(cells.last).to_contain_text("large4 of them", timeout=SLOW)
     expect(cells.nth(0).locator(".out")).to_have_count(0)
 
     own.find("clear-console").click()
