@@ -515,8 +515,9 @@ export interface Calls {
   rightsbelow: [{ where: Where; path: string; perms: string; owner: string; group: string | null }, RightsBelow];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[]; causes: string[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
-  /** Make changes one after the other; what undoes those that were made comes back. */
-  change: [{ where: Where; steps: Step[]; run: number }, ChangeReport];
+  /** Make changes one after the other; what undoes those that were made comes back. What was made under an `id` is not
+   *  made again, but answered; "": each time anew. */
+  change: [{ where: Where; steps: Step[]; run: number; id: string }, ChangeReport];
   /** What was removed at or below a path and is not there now; `cursor`: there may be more. */
   removed: [{ where: Where; path: string; cursor: string }, { rows: RemovedRow[]; cursor: string; missing: string[] }];
   /** What a directory held at a moment. */

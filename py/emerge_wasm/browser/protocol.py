@@ -893,8 +893,11 @@ class DiffArgs(PathArgs):
 
 
 class ChangeArgs(PlaceArgs):
+    """`id`: what was made under it is not made again, but answered; "": each time anew."""
+
     steps: list[ChangeStep]
     run: int
+    id: str
 
 
 class RemovedArgs(PathArgs):

@@ -136,4 +136,5 @@ class TransactionRoutes:
             f"{path} is on node {table.name(owner)}, {what} on {table.name(filesystem)}: it works within one",
             path=path,
             remedy=f"leave {path} out of it, or move both to one node first (emerge mv, emerge mount)",
+            apart=True,
         )

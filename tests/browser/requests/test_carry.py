@@ -67,7 +67,7 @@ class TwoPlaces:
         return self.places[where].reader
 
     async def change(self, where: str, *steps: ChangeStep) -> ChangeReport:
-        asked = {"where": where, "steps": list(steps), "run": 1}
+        asked = {"where": where, "steps": list(steps), "run": 1, "id": ""}
         return await change(cast("Tab", self), cast("Any", asked))
 
 

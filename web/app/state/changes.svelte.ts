@@ -36,12 +36,13 @@ export class Changes {
     });
   }
 
-  /** Make changes. `title` says what was done: "Removed 3 objects". Throws only where none could be tried. */
-  async apply(title: string, where: Where, steps: Step[], back = false): Promise<ChangeReport> {
+  /** Make changes. `title` says what was done: "Removed 3 objects". Throws only where none could be tried. `id`: of an
+   *  attempt, which may be repeated. */
+  async apply(title: string, where: Where, steps: Step[], { back = false, id = "" } = {}): Promise<ChangeReport> {
     const run = nextRun();
     if (steps.length > 1) this.underWay = { title, run, done: 0, total: steps.length };
     try {
-      const report = await this.#port.call("change", { where, steps, run });
+      const report = await this.#port.call("change", { where, steps, run, id });
       if (report.undo.length > 0 || report.failed > 0) {
         this.made = { title, where, undo: report.undo, failed: report.failed, failures: report.failures, back };
       }
@@ -52,9 +53,9 @@ export class Changes {
   }
 
   /** Make one change; its failure is thrown. The new pointer, null when it is gone. */
-  async one(title: string, where: Where, step: Step): Promise<Pointer | null> {
+  async one(title: string, where: Where, step: Step, id = ""): Promise<Pointer | null> {
     const before = this.made;
-    const report = await this.apply(title, where, [step]);
+    const report = await this.apply(title, where, [step], { id });
     const failed = report.failures[0];
     if (failed !== undefined) {
       this.made = before;
@@ -73,7 +74,7 @@ export class Changes {
     if (made === null || made.undo.length === 0 || this.underWay !== null) return null;
     const title = made.back ? made.title.replace(/^Undone: /, "") : `Undone: ${made.title}`;
     try {
-      await this.apply(title, made.where, made.undo, !made.back);
+      await this.apply(title, made.where, made.undo, { back: !made.back });
       return null;
     } catch (error) {
       return toFailure(error);

@@ -15,6 +15,7 @@ from ...errors import EmergeError, NotFound, Unavailable
 from ...operations import Transport, Values, Wire, find_operation
 from ...results import ChangePage, NodeInfo
 from ..protocol import PlaceName
+from .attempt import call_once
 from .changes import EmitChange, watch_changes
 
 LOG = logging.getLogger("emerge.browser")
@@ -101,7 +102,7 @@ class TabPlace:
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         await self.opened.wait()
-        result = await self.now().call(name, args, context)
+        result = await call_once(self.now(), name, args, context)
         if find_operation(name).changes:
             self.on_change()
         return result

@@ -9,6 +9,7 @@ from ...errors import EmergeError, Invalid, NotFound
 from ...paths import child_path
 from ...results import PointerRow, RunResult
 from ..failure import failure_of
+from ..places.attempt import attempt
 from ..places.place import TabPlace
 from ..protocol import ChangeArgs, ChangeReport, ChangeStep, ProgressEvent, StepFailure
 from ..tab import Tab
@@ -19,6 +20,9 @@ from .run import read_arguments
 
 TOLD = 100
 """Failures that are told one by one."""
+
+ONE_CALL = frozenset({"create", "mkdir", "move", "copy", "remove"})
+"""Steps that make one change, so that they can be asked for again."""
 
 Undo = list[ChangeStep]
 
@@ -35,7 +39,8 @@ async def _change(tab: Tab, args: ChangeArgs) -> ChangeReport:
     report: ChangeReport = {"done": 0, "failed": 0, "failures": failed, "undo": undo, "pointer": None}
     for number, step in enumerate(steps):
         try:
-            pointer, back = await _make_change(tab, place, step)
+            with attempt(f"{args['id']} {number}" if args["id"] and step["change"] in ONE_CALL else ""):
+                pointer, back = await _make_change(tab, place, step)
         except EmergeError as error:
             report["failed"] += 1
             if len(failed) < TOLD:

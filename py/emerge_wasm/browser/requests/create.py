@@ -8,6 +8,7 @@ from ...codec import bundles_in, encode
 from ...errors import Conflict, Invalid, NotFound
 from ...objects import BLOB, DIRECTORY, METADATA, EmergeFile
 from ...results import PointerRow
+from ..places.attempt import made_before
 from ..places.place import TabPlace
 from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassesArgs, ClassList, CreateStep
 from ..tab import Tab
@@ -84,7 +85,10 @@ async def create(place: TabPlace, step: CreateStep) -> PointerRow:
     except NotFound:
         pass
     else:
-        raise Conflict(f"{path} is there already", path=path, remedy="choose another name")
+        made = await made_before(place, path)
+        if made is None:
+            raise Conflict(f"{path} is there already", path=path, remedy="choose another name")
+        return made
     described = await describe_class(place, bundle)
     fields = [each for each in described.fields if each["name"] not in METADATA]
     given = read_fields(described, step["fields"], step["kinds"])
