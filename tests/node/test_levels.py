@@ -309,3 +309,37 @@ async def test_what_a_holder_has_for_others_alone_is_held_for_who_counts_on_it(
     assert await content(client, f"{left}/f") == data
     assert met(raid, await sound(nodes, client, f"{left}/f"))
     assert (await client.verify(f"{left}/f"))["amiss"] == []
+
+
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_what_somebody_finds_damaged_is_made_again(
+    start_node: StartNode, connect: Connect, tmp_path: Path, seed: int
+) -> None:
+    """Nobody asks for a repair: a file is read, or copied with its volume, which takes every fragment."""
+    dice = random.Random(seed)
+    nodes = await copied_cluster(start_node, "n1", "n2", "n3", copies=tmp_path)
+    client = Client(connect(nodes[0].endpoint))
+    await call(nodes[0], "mount", "/v", "n1")
+    files = {raid: pattern(SIZE, raid + seed) for raid in (1, 5)}
+    for raid, data in files.items():
+        await client.put(io.BytesIO(data), f"/v/r{raid}", raid=raid, block_size=65_536)
+    levels = nodes[1].filesystem.levels
+    levels.look_seconds = 0.05
+    levels.start(600.0)
+    by_name = nodes_by_name(nodes)
+    for raid in files:
+        for whole in await sound(nodes, client, f"/v/r{raid}"):
+            name = dice.choice(sorted(whole))
+            blocks = by_name[dice.choice(sorted(whole[name]))].filesystem.core.blocks
+            await spoil(blocks, bytes.fromhex(name), dice.choice(["flip", "cut"]), dice)
+    await call(nodes[0], "replicate", "/v", 1)
+    for _ in range(400):
+        levels._soonest = 0.0  # private: half a minute otherwise
+        report = await call(nodes[0], "replicate", "/v")
+        if all(row["same"] for row in report["copies"]):
+            break
+        await asyncio.sleep(0.02)
+    assert all(row["same"] for row in report["copies"])
+    for raid, data in files.items():
+        assert await content(client, f"/v/r{raid}") == data
+    assert met(5, await sound(nodes, client, "/v/r5"))

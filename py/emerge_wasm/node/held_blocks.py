@@ -163,6 +163,8 @@ class HeldBlocks:
                     (data,) = await local.core.blocks.read([name])
                 except EmergeError as error:
                     found.lost.setdefault(name, error.message)
+                    if "rotten" in error.details:
+                        DAMAGED.of(local.core).add(name)
                     continue
                 found.blocks[name] = data
                 found.lost.pop(name, None)
@@ -193,6 +195,7 @@ class HeldBlocks:
     async def hold(self, owner: str, blocks: list[tuple[bytes, bytes]]) -> None:
         named = uploads.read_blocks({name.hex(): data for name, data in blocks}, "/")
         await hold.hold(self._own.blocks, owner, named)
+        DAMAGED.of(self._own).difference_update(named)
 
     async def get(self, names: list[bytes]) -> list[tuple[bytes, bytes]]:
         return list((await self._read(names)).blocks.items())

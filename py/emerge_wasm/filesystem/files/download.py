@@ -15,7 +15,7 @@ from ..blocks import elsewhere
 from ..core import Core
 from ..tree.find import find
 from .fetch import fetch_blocks
-from .holders import holders_of
+from .holders import MISSED, holders_of
 from .kept import look
 from .placement import nodes_needed
 from .tree import content_of, file_content, names_below, nodes
@@ -66,6 +66,7 @@ async def findblocks(
     having = {name: [own] * (name in here) for name in wanted}
     silent: list[str] = []
     if ask:
+        MISSED.of(core).update(wanted)
         told = await around.find(wanted)
         silent = told.silent
         for name, holders in told.holders.items():

@@ -9,7 +9,7 @@ from ...blocks.block import block_name, short_name
 from ...errors import EmergeError, Invalid, NotFound
 from ..blocks import elsewhere
 from ..core import Core
-from .holders import Holders, holders_of
+from .holders import DAMAGED, MISSED, Holders, holders_of
 
 BYTES_AT_ONCE = 4 << 20
 """Bytes of blocks at which an answer ends, so that it fits into any transport's message."""
@@ -42,6 +42,9 @@ async def fetch_blocks(core: Core, names: Sequence[bytes], *, others: bool = Tru
             size += len(found.blocks[name])
         except (NotFound, Invalid) as error:
             why[name] = error.message
+            if isinstance(error, Invalid):
+                DAMAGED.of(core).add(name)
+                MISSED.of(core).add(name)
     absent = list(why)
     while absent and size < BYTES_AT_ONCE:
         asked, absent = absent[:ASKED_AT_ONCE], absent[ASKED_AT_ONCE:]
@@ -80,6 +83,7 @@ async def from_others(core: Core, names: Collection[bytes]) -> dict[bytes, bytes
     found = await _get(holders, names, await elsewhere.where(core.blocks, names))
     missing = [name for name in names if name not in found]
     if missing:
+        MISSED.of(core).update(missing)
         told = (await holders.find(missing)).holders
         found |= await _get(
             holders, missing, {name: [each.filesystem for each in told.get(name, [])] for name in missing}

@@ -120,7 +120,10 @@ class NoHolders:
 
 
 DAMAGED: Part[set[bytes]] = Part(set)
-"""Blocks of others that are damaged here, and that nobody has: their owner has them made again."""
+"""Blocks that were seen to be damaged here: their owner has them made again."""
+
+MISSED: Part[set[bytes]] = Part(set)
+"""Blocks that those who were given them did not give: their owner looks soon where all are."""
 
 _HOLDERS = Part[Holders | None](lambda: None)
 

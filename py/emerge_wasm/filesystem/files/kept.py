@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from ...results import BlockFault
 from ..blocks import elsewhere
 from ..core import Core
-from .holders import holders_of
+from .holders import DAMAGED, holders_of
+
+DAMAGED_HERE: BlockFault = "damaged"
 
 KeptBy = Mapping[bytes, dict[str, BlockFault | None]]
 """For each block the filesystems that keep it, or were given it, and what is amiss with it there."""
@@ -18,7 +20,7 @@ async def look(core: Core, names: Collection[bytes], verify: bool) -> KeptBy:
     around = holders_of(core)
     kept: dict[bytes, dict[str, BlockFault | None]] = {name: {} for name in names}
     here = names if verify else await core.blocks.has(names)
-    faults = await core.blocks.unsound(names) if verify else {}
+    faults = await core.blocks.unsound(names) if verify else dict.fromkeys(DAMAGED.of(core) & set(names), DAMAGED_HERE)
     for name in here:
         kept[name][core.uuid] = faults.get(name)
     hints = {} if around.alone() else await elsewhere.where(core.blocks, names)

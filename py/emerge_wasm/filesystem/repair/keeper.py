@@ -1,8 +1,8 @@
 """Keep the raid levels of files in the background: what a holder had that is gone for too long is made again on others.
 
-It looks when nodes come or go, when somebody has been away for as long as is waited for, and now and then. Only what
-lacks is made, at the rate of a scrub. What of copies too many cannot be decided, or told to who has them, is tried
-again soon.
+It looks when nodes come or go, when somebody has been away for as long as is waited for, when a block was missed by who
+wanted to read it, and now and then. Only what lacks is made, at the rate of a scrub. What of copies too many cannot be
+decided, or told to who has them, is tried again soon.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 
 from ...errors import EmergeError
 from ..core import Core
-from ..files.holders import holders_of
+from ..files.holders import MISSED, holders_of
 from .absence import Absences
 from .scrub import Pace, ScrubPass, check_levels
 from .surplus import give_up_surplus, hand_back
@@ -26,6 +26,10 @@ EVERY_SECONDS = 600.0
 """Between looks at all blocks when nobody came or went: files that were moved here lie here whole until then."""
 
 
+MISSED_SECONDS = 30.0
+"""Between such looks because somebody missed a block."""
+
+
 class LevelKeeper:
     """Keeps the levels of the files of one filesystem, if it has others around it and owns something."""
 
@@ -35,7 +39,7 @@ class LevelKeeper:
         self._core = core
         self._pace = pace
         self._here: frozenset[str] | None = None
-        self._due = 0.0
+        self._due = self._soonest = 0.0
         self._undecided: set[bytes] = set()
         self._again = self._pause = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -66,7 +70,10 @@ class LevelKeeper:
         if around.alone() or not around.leads():
             return
         here, now = frozenset(each.filesystem for each in await around.others()), loop.time()
-        if here != self._here or now >= self._due:
+        missed = MISSED.of(self._core)
+        if here != self._here or now >= self._due or (missed and now >= self._soonest):
+            missed.clear()
+            self._soonest = now + MISSED_SECONDS
             self._undecided = await check_levels(self._core, ScrubPass(), self.absences, self._pace)
             self._here, self._pause = here, self.look_seconds
             self._due = loop.time() + (self.absences.patience if self.absences.any() else EVERY_SECONDS)
