@@ -290,11 +290,11 @@ def test_directories_are_made_listed_moved_copied_and_removed(tab: Tab) -> None:
         {"change": "copy", "path": "/d", "target": "/f"},
         {"change": "move", "path": "/d/e", "target": "/d/g"},
     ]
-    report = tab.ask("change", **place, steps=made, run=1)
+    report = tab.ask("change", **place, steps=made, run=1, id="")
     assert (report["done"], report["failed"]) == (3, 0)
     listed = [tab.ask("list", **place, path=path, cursor="", limit=10)["entries"] for path in ("/d", "/f")]
     assert [[entry["name"] for entry in entries] for entries in listed] == [["g"], ["e"]]
-    removed = tab.ask("change", **place, steps=[{"change": "remove", "path": "/d"}], run=2)
+    removed = tab.ask("change", **place, steps=[{"change": "remove", "path": "/d"}], run=2, id="")
     assert removed["done"] == 1
     assert tab.ask("list", **place, path="/d", cursor="", limit=10)["failure"]["code"] == "NotFound"
 

@@ -28,7 +28,7 @@ from ..layout.place import Above, PathNames, Place
 from ..layout.record import Entry, entry_key, is_apart, is_directory
 from ..tree.find import REGISTRY, find_place
 from .retention import ALL, rule_of
-from .write import KINDS, store
+from .write import KINDS, store_one
 
 ENOUGH = 32
 """Stores that are planned while others are still being committed; fewer wait for the end of that."""
@@ -150,7 +150,7 @@ class StoreQueue:
     async def _store(self, each: QueuedStore, turn: asyncio.Future[None] | None) -> PointerRow:
         if turn is not None:
             await turn
-        return await telling(store(self._core, each.context, *each.args, held=bool(each.names)))
+        return await telling(store_one(self._core, each.context, each.args, held=bool(each.names)))
 
     async def _write(self, ready: list[QueuedStore]) -> None:
         """Write these in one commit, or by itself whichever asks for more."""

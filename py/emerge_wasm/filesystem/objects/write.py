@@ -11,7 +11,7 @@ from ...bundles import parse
 from ...codec import decode, encode, trees_in
 from ...errors import Conflict, Invalid, NotFound, PermissionDenied
 from ...objects import BLOB, EmergeBlob
-from ...operations import Context, Values, find_operation
+from ...operations import Arguments, Context, Values, find_operation
 from ...paths import NAME_LIMIT, join_path
 from ...results import PointerRow, PointerRows
 from ..change import Change
@@ -70,9 +70,14 @@ async def store(
     bundles: dict[str, bytes] | None,
     uuid: str = "",
     node: str = "",
-    *,
-    held: bool = False,
 ) -> PointerRow:
+    args = Arguments((path, state, class_name, bundle, version, type, perms, bundles, uuid, node))
+    return await store_one(core, context, args, held=False)
+
+
+async def store_one(core: Core, context: Context, args: Arguments, *, held: bool) -> PointerRow:
+    """Do a store with these arguments. `held`: who calls has the lock of the path already."""
+    path, state, class_name, bundle, version, type, perms, bundles, uuid, node = args
     write = await _store_write(core, path, state, class_name, bundle, version, type, perms, uuid, node)
     puts = await check_bundles(core, {bundle}, bundles or {}, path)
     return (await change_objects(core, context, [write], "store", puts, held=held))[0]
