@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.request import urlopen
 
 from playwright.sync_api import expect
@@ -19,6 +20,20 @@ def type_into(tab: Tab, field: str, text: str) -> None:
     box = tab.page.locator(f'[data-field="{field}"] input')
     box.fill(text)
     expect(tab.find("status-save")).to_have_attribute("data-state", "unsaved")
+
+
+@contextmanager
+def signed_out(tab: Tab) -> Iterator[None]:
+    """The page is loaded again without its session, which it has back afterwards."""
+    cookies = tab.page.context.cookies()
+    tab.page.context.clear_cookies()
+    try:
+        tab.page.reload()
+        tab.ready("offline")
+        expect(tab.find("object")).to_contain_text("not signed in", timeout=SLOW)
+        yield
+    finally:
+        tab.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as it gave them
 
 
 def test_unsaved_edits_outlive_their_tab(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
@@ -126,16 +141,9 @@ def test_what_cells_of_the_console_showed_outlives_a_reload(site: Site, open_tab
     kept(0)
     own.run("40 + 2")
     kept(1)
-    cookies = own.page.context.cookies()
-    own.page.context.clear_cookies()
-    try:
-        own.page.reload()
-        own.ready("offline")
-        expect(own.find("object")).to_contain_text("not signed in", timeout=SLOW)
+    with signed_out(own):
         kept(0)
         expect(own.find("cell").locator(".out")).to_have_count(0)
-    finally:
-        own.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as it gave them
     own.find("clear-console").click()
 
 
@@ -167,18 +175,11 @@ def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab:
     expect(own.page.locator('[data-field="unit_price"] input')).to_have_value("9.0", timeout=SLOW)
     expect(own.find("stale-banner")).to_have_count(0)
 
-    cookies = own.page.context.cookies()
-    own.page.context.clear_cookies()
-    try:
-        own.page.reload()
-        own.ready("offline")
-        expect(own.find("object")).to_contain_text("not signed in", timeout=SLOW)
+    with signed_out(own):
         expect(own.find("status-connection")).to_have_text("Cluster: not signed in")
         own.open("#/")
         expect(own.find("empty-desk")).to_contain_text("Open the link that the relay printed")
         assert own.page.evaluate(COUNT) == 0
-    finally:
-        own.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as it gave them
 
 
 COUNT = """() => new Promise((resolve, reject) => {
