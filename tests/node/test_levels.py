@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from emerge_wasm.clients import Client
+from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.blocks import elsewhere
 from emerge_wasm.filesystem.blocks.hold import drop, holds
@@ -343,3 +344,27 @@ async def test_what_somebody_finds_damaged_is_made_again(
     for raid, data in files.items():
         assert await content(client, f"/v/r{raid}") == data
     assert met(5, await sound(nodes, client, "/v/r5"))
+
+
+async def test_what_was_damaged_and_is_sound_again_is_not_said_to_be_damaged(
+    start_node: StartNode, connect: Connect
+) -> None:
+    nodes = await cluster(start_node, 3)
+    client = Client(connect(nodes[0].endpoint))
+    data = pattern(SIZE, 4)
+    await client.put(io.BytesIO(data), "/f", block_size=65_536)
+    by_name, source = nodes_by_name(nodes), random.Random(0)
+    kept: dict[bytes, bytes] = {}
+    where = {name: whom for whole in await sound(nodes, client, "/f") for name, whom in whole.items()}
+    for text, (who,) in where.items():
+        name, blocks = bytes.fromhex(text), by_name[who].filesystem.core.blocks
+        (kept[name],) = await blocks.read([name])
+        await spoil(blocks, name, "flip", source)
+    with pytest.raises(EmergeError):
+        await content(client, "/f")
+    assert {row["state"] async for row in client.blocks("/f")} != {"here"}
+    for text, (who,) in where.items():
+        name = bytes.fromhex(text)
+        await by_name[who].filesystem.core.blocks.remake({name: kept[name]})
+    assert {row["state"] async for row in client.blocks("/f")} == {"here"}
+    assert await content(client, "/f") == data

@@ -22,7 +22,7 @@ from ..filesystem.core import Core
 from ..filesystem.files import upload as uploads
 from ..filesystem.files.download import BLOCKS_AT_ONCE, block_answer
 from ..filesystem.files.fetch import BYTES_AT_ONCE, Fetched
-from ..filesystem.files.holders import DAMAGED
+from ..filesystem.files.holders import DAMAGED, still_damaged
 from ..filesystem.files.tree import KnownTrees
 from ..operations import Arguments, Context, Names, Values, Wire
 from ..results import BlockAnswer, ObjectRow
@@ -195,7 +195,6 @@ class HeldBlocks:
     async def hold(self, owner: str, blocks: list[tuple[bytes, bytes]]) -> None:
         named = uploads.read_blocks({name.hex(): data for name, data in blocks}, "/")
         await hold.hold(self._own.blocks, owner, named)
-        DAMAGED.of(self._own).difference_update(named)
 
     async def get(self, names: list[bytes]) -> list[tuple[bytes, bytes]]:
         return list((await self._read(names)).blocks.items())
@@ -208,8 +207,8 @@ class HeldBlocks:
         if verify:
             return list((await blocks.unsound(names)).items())
         here = await blocks.has(names)
-        damaged = DAMAGED.of(self._own)
-        return [(name, "damaged" if name in here else "lost") for name in names if name not in here or name in damaged]
+        damaged = await still_damaged(self._own, here)
+        return [(name, damaged.get(name, "lost")) for name in names if name not in here or name in damaged]
 
     async def has(self, names: Names) -> Names:
         """Those of these blocks that any filesystem of this node has."""

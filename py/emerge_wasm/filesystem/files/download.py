@@ -66,7 +66,7 @@ async def findblocks(
     having = {name: [own] * (name in here) for name in wanted}
     silent: list[str] = []
     if ask:
-        MISSED.of(core).update(wanted)
+        MISSED.of(core).set()
         told = await around.find(wanted)
         silent = told.silent
         for name, holders in told.holders.items():

@@ -44,7 +44,7 @@ async def fetch_blocks(core: Core, names: Sequence[bytes], *, others: bool = Tru
             why[name] = error.message
             if isinstance(error, Invalid):
                 DAMAGED.of(core).add(name)
-                MISSED.of(core).add(name)
+                MISSED.of(core).set()
     absent = list(why)
     while absent and size < BYTES_AT_ONCE:
         asked, absent = absent[:ASKED_AT_ONCE], absent[ASKED_AT_ONCE:]
@@ -83,7 +83,7 @@ async def from_others(core: Core, names: Collection[bytes]) -> dict[bytes, bytes
     found = await _get(holders, names, await elsewhere.where(core.blocks, names))
     missing = [name for name in names if name not in found]
     if missing:
-        MISSED.of(core).update(missing)
+        MISSED.of(core).set()
         told = (await holders.find(missing)).holders
         found |= await _get(
             holders, missing, {name: [each.filesystem for each in told.get(name, [])] for name in missing}

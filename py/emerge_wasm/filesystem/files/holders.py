@@ -6,6 +6,7 @@ more than one copy, or does not, and no node could keep a second one any better.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -120,10 +121,10 @@ class NoHolders:
 
 
 DAMAGED: Part[set[bytes]] = Part(set)
-"""Blocks that were seen to be damaged here: their owner has them made again."""
+"""Blocks that were seen to be damaged here, see `still_damaged`: their owner has them made again."""
 
-MISSED: Part[set[bytes]] = Part(set)
-"""Blocks that those who were given them did not give: their owner looks soon where all are."""
+MISSED: Part[asyncio.Event] = Part(asyncio.Event)
+"""Set when those who were given a block did not give it: the owner looks soon where all are."""
 
 _HOLDERS = Part[Holders | None](lambda: None)
 
@@ -131,6 +132,15 @@ _HOLDERS = Part[Holders | None](lambda: None)
 def holders_of(core: Core) -> Holders:
     """Return the holders around a filesystem."""
     return _HOLDERS.of(core) or NoHolders(core.uuid, core.node)
+
+
+async def still_damaged(core: Core, names: Collection[bytes]) -> dict[bytes, BlockFault]:
+    """Return what is amiss with those of these blocks that were seen to be damaged here, read once more: they may have
+    been made again, or put anew."""
+    seen = DAMAGED.of(core).intersection(names)
+    faults = await core.blocks.unsound(seen) if seen else {}
+    DAMAGED.of(core).difference_update(seen - faults.keys())
+    return faults
 
 
 def by_node(core: Core, filesystems: Iterable[str]) -> set[str]:

@@ -7,9 +7,7 @@ from collections.abc import Collection, Mapping
 from ...results import BlockFault
 from ..blocks import elsewhere
 from ..core import Core
-from .holders import DAMAGED, holders_of
-
-DAMAGED_HERE: BlockFault = "damaged"
+from .holders import holders_of, still_damaged
 
 KeptBy = Mapping[bytes, dict[str, BlockFault | None]]
 """For each block the filesystems that keep it, or were given it, and what is amiss with it there."""
@@ -20,7 +18,7 @@ async def look(core: Core, names: Collection[bytes], verify: bool) -> KeptBy:
     around = holders_of(core)
     kept: dict[bytes, dict[str, BlockFault | None]] = {name: {} for name in names}
     here = names if verify else await core.blocks.has(names)
-    faults = await core.blocks.unsound(names) if verify else dict.fromkeys(DAMAGED.of(core) & set(names), DAMAGED_HERE)
+    faults = await core.blocks.unsound(names) if verify else await still_damaged(core, names)
     for name in here:
         kept[name][core.uuid] = faults.get(name)
     hints = {} if around.alone() else await elsewhere.where(core.blocks, names)

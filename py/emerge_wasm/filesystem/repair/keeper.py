@@ -71,7 +71,7 @@ class LevelKeeper:
             return
         here, now = frozenset(each.filesystem for each in await around.others()), loop.time()
         missed = MISSED.of(self._core)
-        if here != self._here or now >= self._due or (missed and now >= self._soonest):
+        if here != self._here or now >= self._due or (missed.is_set() and now >= self._soonest):
             missed.clear()
             self._soonest = now + MISSED_SECONDS
             self._undecided = await check_levels(self._core, ScrubPass(), self.absences, self._pace)

@@ -17,7 +17,7 @@ from ...results import BlockFault
 from ..blocks import elsewhere
 from ..core import Core
 from ..files.fetch import from_others
-from ..files.holders import DAMAGED, by_node, holders_of
+from ..files.holders import by_node, holders_of
 from ..files.kept import KeptBy
 from ..files.placement import assign
 
@@ -139,7 +139,6 @@ async def _give(core: Core, holder: str, name: bytes, data: bytes) -> bool:
     """Have a block kept by a filesystem; tell whether it is."""
     if holder == core.uuid:
         await core.blocks.remake({name: data})
-        DAMAGED.of(core).discard(name)
         return True
     await elsewhere.note(core.blocks, [name], holder)  # first, so that it is wanted when the holder asks
     try:
