@@ -140,7 +140,7 @@ export class FileTree {
       const branch = this.#tree.find(directory);
       if (branch === undefined || !branch.directory) return false;
       const listed = branch.children?.length ?? -1;
-      if (branch.children !== null && branch.cursor === "") {
+      if (branch.children !== null && branch.cursor === "" && branch.start === "") {
         if (!again) return false;
         again = false; // what was listed may be older than the path
         await this.#relist(directory);
