@@ -82,7 +82,7 @@ class Event(NamedTuple):
 
 
 class Unopened(NamedTuple):
-    """A result in the bytes that it came in, to be passed on as it is."""
+    """A result, or the array of a call's arguments, in the bytes that it is sent in."""
 
     data: bytes
 
@@ -92,6 +92,10 @@ class Unopened(NamedTuple):
             return codec.decode(self.data, limit=LARGEST)
         except _BAD as error:
             raise Invalid(f"this is not a result: {_reason(error)}", remedy="update the node that sent it") from None
+
+
+SentArguments = Sequence[object] | Unopened
+"""The arguments of a call."""
 
 
 class Ids:
@@ -106,35 +110,47 @@ class Ids:
 
 
 def encode(header: Header, name: str, args: object) -> bytes:
-    """Encode an event. Tuples at the top of args become lists, as zerorpc peers expect.
+    """Encode an event.
 
     Raises:
         CannotShip, Invalid: the codec cannot write a value.
     """
     if type(args) is tuple or type(args) is list:
-        args = [list(arg) if type(arg) is tuple else arg for arg in args]
+        args = _without_tuples(args)
     return codec.encode([header, name, args], limit=LARGEST)
 
 
-def encode_request(channel: bytes, name: str, args: Sequence[object], context: Wire | None = None) -> bytes:
+def encode_request(channel: bytes, name: str, args: SentArguments, context: Wire | None = None) -> bytes:
     """Encode a request that opens a channel, with zerorpc's header and the call's context, if any."""
     if context:
-        return encode({"message_id": channel, "v": 3, "context": context}, name, args)
-    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
-    head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
-    return head + codec.encode(plain, limit=LARGEST)
+        head = b"\x93" + codec.encode({"message_id": channel, "v": 3, "context": context}) + _packed(name)
+    else:
+        head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
+    return head + _encode_args(args)
+
+
+def _encode_args(args: SentArguments) -> bytes:
+    if type(args) is Unopened:
+        return args.data
+    return codec.encode(_without_tuples(args), limit=LARGEST)
+
+
+def _without_tuples(args: Sequence[object]) -> list[object]:
+    """Tuples at the top become lists, as zerorpc peers expect."""
+    return [list(arg) if type(arg) is tuple else arg for arg in args]
 
 
 def encode_request_frames(
-    channel: bytes, name: str, args: Sequence[object], context: Wire | None = None, *, large: bool = True
+    channel: bytes, name: str, args: SentArguments, context: Wire | None = None, *, large: bool = True
 ) -> Payload:
     """Encode a request of one that takes events in several frames; in several itself if it has `large` bytes."""
     header: Header = {"message_id": channel, "v": 3, FRAMES: True}
     if context:
         header["context"] = context
     head = b"\x93" + engine.packb(header) + _packed(name)
-    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
-    return _after(head, encode_frames(plain, LARGEST) if large else [codec.encode(plain, limit=LARGEST)])
+    if type(args) is Unopened or not large:
+        return head + _encode_args(args)
+    return _after(head, encode_frames(_without_tuples(args), LARGEST))
 
 
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
