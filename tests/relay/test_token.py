@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import stat
 from pathlib import Path
@@ -40,6 +41,12 @@ async def who(wire: Wire, channel: bytes = b"w", **header: Any) -> Event:
 
 
 # --- how they are kept
+@pytest.mark.parametrize("name", ["root", getpass.getuser()])
+def test_nobody_gets_the_operators_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match="taken for its operator"):
+        Tokens(tmp_path).add(name)
+
+
 def test_only_a_hash_is_kept_for_the_owner_only(tmp_path: Path) -> None:
     text = Tokens(tmp_path / "data").add("ann", ["staff", "crew"])
     path = tmp_path / "data" / FILE_NAME

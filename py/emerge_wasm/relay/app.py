@@ -29,8 +29,9 @@ from .output import output
 from .packages.repository import Repository
 from .packages.routes import PackageRoutes
 from .rest import RESTRelay
-from .session import Sessions
+from .session import RelayCaller, Sessions
 from .settings import RelaySettings
+from .sign_in import answered_token, is_opened_by_the_user, question
 from .static import StaticPage
 from .uplink import Uplink
 
@@ -110,6 +111,13 @@ class Relay:
         token = request.query_params.get("token")
         if token is None:
             return await self._index(request)
+        now, caller = self._caller(request), self.sessions.whose(token)
+        replaces = now is not None and caller is not None and now.name != caller.name
+        if caller is not None and (replaces or not is_opened_by_the_user(request)):
+            return question(token, caller, now)
+        return self._sign_in(request, token)
+
+    def _sign_in(self, request: Request, token: str) -> Response:
         cookie = self.sessions.redeem(token)
         if cookie is None and not self._has_session(request):
             return HTMLResponse(_text("refused.html"), 403, {"Cache-Control": "no-store"})
@@ -119,7 +127,12 @@ class Relay:
         return response
 
     async def session(self, request: Request) -> Response:
-        """`/session`: 204 when this browser may open the WebSocket, 403 when it needs the link first."""
+        """`/session`: 204 when this browser may open the WebSocket, 403 when it needs the link first. Posted by the
+        page that asks about a link: the session that it gives."""
+        if request.method == "POST":
+            token = await answered_token(request, self.settings.host, self.settings.origins)
+            refused = PlainTextResponse("open the link yourself\n", 403)
+            return refused if token is None else self._sign_in(request, token)
         status = 204 if self._has_session(request) else 403
         return Response(None, status, {"Cache-Control": "no-store"})
 
@@ -135,7 +148,10 @@ class Relay:
         return await self.page.get_response("index.html", request.scope)
 
     def _has_session(self, request: Request) -> bool:
-        return self.sessions.by_cookie(request.cookies.get(cookie_name(request))) is not None
+        return self._caller(request) is not None
+
+    def _caller(self, request: Request) -> RelayCaller | None:
+        return self.sessions.by_cookie(request.cookies.get(cookie_name(request)))
 
     def _set_cookie(self, request: Request, response: Response, cookie: str) -> None:
         response.set_cookie(
@@ -154,7 +170,7 @@ def make_app(settings: RelaySettings) -> Starlette:
     routes: list[Route | WebSocketRoute | Mount] = [
         Route("/", relay.index),
         Route("/healthz", relay.health),
-        Route("/session", relay.session),
+        Route("/session", relay.session, methods=["GET", "POST"]),
         Route("/guest", guest),
         Route("/output", output),
         WebSocketRoute("/ws", relay.socket),

@@ -29,6 +29,11 @@ class RelayCaller:
     token: Token | None = None
 
     @property
+    def name(self) -> str:
+        """Who that is, as it is shown."""
+        return "the operator, who may do everything" if self.token is None else self.token.principal
+
+    @property
     def context(self) -> Context:
         """The context of this caller's requests at the relay."""
         if self.token is None:
@@ -73,6 +78,10 @@ class Sessions:
         token = secrets.token_urlsafe(24)
         self._invitations[token] = None
         return token
+
+    def whose(self, token: str) -> RelayCaller | None:
+        """Whom a token lets in; it is not used up by this."""
+        return OPERATOR if token in self._invitations else _caller(self._tokens.shown(token))
 
     def redeem(self, token: str) -> str | None:
         """Return the value of a session's cookie for a token, None for an unknown one.

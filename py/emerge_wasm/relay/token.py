@@ -5,6 +5,7 @@ The command line writes the file, and a running relay reads it again when it has
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import logging
@@ -57,8 +58,13 @@ class Tokens:
         """Make a token for `days` (0: for good), and return its text, which is not kept.
 
         Raises:
-            Invalid: the principal has a token already, or a name or the days make no sense.
+            Invalid: the principal has a token already or is the operator, or a name or the days make no sense.
         """
+        if principal in _operators():
+            raise Invalid(
+                f"{principal} is who runs this relay: with that name, one would be taken for its operator",
+                remedy="give the token another name; the operator needs none",
+            )
         for name in (principal, *groups):
             if not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
                 raise Invalid(f"{name[:40]!r} cannot be a principal or group", remedy="give it a printable name")
@@ -127,6 +133,14 @@ class Tokens:
             fresh.replace(self._path)
         except OSError as error:
             raise Unavailable(f"tokens cannot be kept: {error}", remedy="give it a writable --dir") from None
+
+
+def _operators() -> set[str]:
+    """Return the names that objects of a node's operator have: that of this process's user, and root."""
+    try:
+        return {"root", getpass.getuser()}
+    except (OSError, KeyError):
+        return {"root"}
 
 
 def _read(path: Path) -> list[Token]:
