@@ -47,7 +47,11 @@ Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
 
 
 def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None], *, while_input: bool = False) -> None:
-    """Start what `serve` starts, announce it, and stop it in reverse at Ctrl-C, SIGTERM or the end of its input."""
+    """Start what `serve` starts, announce it, and stop it in reverse at Ctrl-C, SIGTERM or the end of its input.
+
+    What it keeps in files is nobody's on this machine but the user's.
+    """
+    os.umask(0o077)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ...errors import EmergeError, Invalid, LimitExceeded, Unavailable
@@ -61,6 +61,7 @@ def open_file(path: str, synchronous: str, wait: float) -> SQLiteFile:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if os.path.isdir(path):
             raise Invalid(f"{path} is a directory, not a file", remedy="name a file in it")
+        _make_private(path)
         made = [_claim(path)]
         try:
             made.append(_connect(path, wait))
@@ -111,6 +112,13 @@ def to_emerge_error(error: sqlite3.Error, path: str) -> EmergeError:
         case sqlite3.SQLITE_CORRUPT:
             return Invalid(f"{path} is damaged: {error}", remedy="restore it from a backup")
     return Unavailable(f"{path}: {error}", remedy="look at the disk and the file's permissions", file=path)
+
+
+def _make_private(path: str) -> None:
+    """Make the files that are not there yet, so that only their owner can read them; SQLite makes its logs likewise."""
+    for name in (path, f"{path}.owner"):
+        with suppress(OSError):  # SQLite says it better
+            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _connect(path: str, wait: float) -> sqlite3.Connection:
