@@ -180,6 +180,22 @@ async def test_result_too_large(pool: Pool, method: str, args: list[Any]) -> Non
     await works(pool)
 
 
+@pytest.mark.parametrize(("method", "limit"), [("grow", "size"), ("give", "result")])
+@pytest.mark.parametrize("size", [(64 << 20) + 1, 100_000_000])
+async def test_what_is_far_too_large_meets_its_limit_by_name(pool: Pool, method: str, limit: str, size: int) -> None:
+    with pytest.raises(LimitExceeded) as caught:
+        await run(pool, method, size, timeout=60)
+    assert caught.value.details["limit"] == limit
+    await works(pool)
+
+
+async def test_who_dies_at_the_end_of_its_time_met_that_limit(pool: Pool) -> None:
+    with pytest.raises(LimitExceeded) as caught:
+        await run(pool, "die_late", timeout=0.3)
+    assert caught.value.details["limit"] == "wall time"
+    await works(pool)
+
+
 async def test_needs_too_much_memory(pool: Pool) -> None:
     with pytest.raises(LimitExceeded) as caught:
         await run(pool, "hog")

@@ -91,10 +91,11 @@ async def test_worker_that_has_grown_is_replaced() -> None:
         assert await run(pool, "pid") not in (first, second)  # also when the first call was the greedy one
 
 
-async def test_worker_that_left_a_thread_is_replaced(pool: Pool) -> None:
+@pytest.mark.parametrize("method", ["leave_thread", "leave_hidden_thread"])
+async def test_worker_that_left_a_thread_is_replaced(pool: Pool, method: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("only a worker with a user of its own may start threads")
-    pid = await run(pool, "leave_thread")
+    pid = await run(pool, method)
     await is_gone(pid)
     assert await run(pool, "pid") != pid
 

@@ -14,7 +14,7 @@ from .encoder import PLAIN, BundleOf
 from .foreign import is_foreign_name
 from .msgpack_engine import engine
 from .native import PackageMaker
-from .value import Fields, Record, Value
+from .value import SIZE_LIMIT, Fields, Record, Value, too_large
 
 ClassOf = Callable[[str, str], type]
 """Gives the class of a nested record by its bundle hash and name."""
@@ -29,6 +29,7 @@ def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
 
     Raises:
         CannotShip: a field cannot be written, or the class requires one that is not there; the error names it.
+        LimitExceeded: it is too large.
     """
     state = state_of(obj, _HIDDEN)
     for name in attributes_of(type(obj)).required:
@@ -40,9 +41,13 @@ def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
             )
     if PLAIN.issuperset(map(type, state.values())):
         try:
-            return engine.packb(state)
+            data = engine.packb(state)
         except (OverflowError, UnicodeEncodeError):
             pass
+        else:
+            if len(data) > SIZE_LIMIT:
+                raise too_large(f"the state has {len(data)} bytes", SIZE_LIMIT)
+            return data
     return encode(state, bundle_of=bundle_of, root=obj)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import EmergeError, ExecutionFailed, LimitExceeded
-from ..wire.event import SentArguments
 from .frame import BadFrame
 from .host_session import HostSession
 from .process import WorkerGone, WorkerProcess
@@ -43,7 +42,7 @@ class WorkerCall:
         self,
         process: WorkerProcess,
         name: str,
-        args: SentArguments,
+        args: Sequence[object],
         session: HostSession,
         read: Callable[[object], R],
     ) -> R:
@@ -56,7 +55,8 @@ class WorkerCall:
         """
         self.peak = -1
         try:
-            with Deadline(process, self.wall, self.processor) as deadline:
+            deadline = Deadline(process, self.wall, self.processor)
+            with deadline:
                 session.renew = deadline.renew
                 answer = read(await process.call(name, args, session))
         except LimitExceeded as error:
@@ -71,7 +71,7 @@ class WorkerCall:
         else:
             self.peak = session.peak
             return answer
-        raise await self._death(process, session)
+        raise await self._death(process, session, deadline)
 
     def _named(self, error: LimitExceeded, session: HostSession) -> LimitExceeded:
         if self.what not in error.message:
@@ -80,9 +80,13 @@ class WorkerCall:
         error.details.setdefault("output", session.output)
         return error
 
-    async def _death(self, process: WorkerProcess, session: HostSession) -> EmergeError:
-        """Return the error for a worker that ended during a call."""
+    async def _death(self, process: WorkerProcess, session: HostSession, deadline: Deadline) -> EmergeError:
+        """Return the error for a worker that ended during a call. One that ends when its time is over met that limit,
+        whatever it did about it."""
+        late = deadline.is_over()
         how = await process.epitaph()
+        if late and not process.fault:
+            how = _LATE
         details = {"output": session.output, "traceback": ""}
         if how == _LATE:
             message = f"{self.what}: it took longer than {self.wall:g} s"
@@ -102,12 +106,16 @@ class Deadline:
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._wall, self._processor = wall + GRACE, processor + GRACE
-        self._late = self._loop.time() + self._wall
+        self._begin()
         self._soonest = (processor + GRACE) / _CORES  # seconds until it could have used its processor time on all cores
 
     def _begin(self) -> None:
         self._late = self._loop.time() + self._wall
         self._used_up = self._process.processor_time() + self._processor
+
+    def is_over(self) -> bool:
+        """Tell whether the time has passed after which the worker interrupts the call itself."""
+        return self._loop.time() >= self._late - GRACE
 
     def renew(self) -> None:
         """Count from now on, as far as some time has passed: to look at a clock of the process is dear."""
@@ -115,16 +123,11 @@ class Deadline:
             self._begin()
 
     def __enter__(self) -> Deadline:
-        self._timer: asyncio.Handle = self._loop.call_soon(self._start)
+        self._wait()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-
-    def _start(self) -> None:
-        """Look at the clock, which is dear, while the worker begins: the call was sent to it in the last turn."""
-        self._used_up = self._process.processor_time() + self._processor
-        self._wait()
 
     def _wait(self) -> None:
         self._timer = self._loop.call_at(min(self._late, self._loop.time() + self._soonest), self._check)

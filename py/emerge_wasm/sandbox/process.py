@@ -8,14 +8,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
 from ..errors import EmergeError, Invalid, Unavailable
 from ..operations import Answer
 from ..wire.duplex import Duplex
-from ..wire.event import SentArguments
 from ..wire.link import Link
 from ..wire.server import ServerRequest
 from .frame import BadFrame, Splitter, pack_frame
@@ -69,7 +68,7 @@ class WorkerProcess(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._drained = asyncio.Event()
         self._drained.set()
-        self._fault = ""
+        self.fault = ""
         self._status: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     async def connect(self, sock: socket.socket) -> None:
@@ -107,7 +106,7 @@ class WorkerProcess(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._drained.set()
-        self._link.lose(WorkerGone(self._fault))
+        self._link.lose(WorkerGone(self.fault))
 
     def _send(self, payload: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -120,7 +119,7 @@ class WorkerProcess(asyncio.Protocol):
             return self._session.answer(request, self._wait_drained)
         except BadFrame as fault:
             self.kill(str(fault))
-            raise WorkerGone(self._fault) from None
+            raise WorkerGone(self.fault) from None
 
     # --- for the pool
     @property
@@ -128,7 +127,7 @@ class WorkerProcess(asyncio.Protocol):
         """Whether the worker can take another call."""
         return self._transport is not None and not self._transport.is_closing()
 
-    async def call(self, name: str, args: SentArguments, session: HostSession) -> Any:
+    async def call(self, name: str, args: Sequence[object], session: HostSession) -> Any:
         """Make a call and return its answer.
 
         Raises:
@@ -136,7 +135,7 @@ class WorkerProcess(asyncio.Protocol):
             EmergeError: the error that the worker answered with, or that `session` raised for its output.
         """
         if not self.alive:
-            raise WorkerGone(self._fault)
+            raise WorkerGone(self.fault)
         self._session = session
         session.peak = self.peak
         try:
@@ -144,24 +143,34 @@ class WorkerProcess(asyncio.Protocol):
         finally:
             if session.asked:
                 self.kill("it did not wait for an answer")
-            if self._link.busy:
-                await self._link.cancel()
+            await self._link.cancel()
             self._session = None
+            if self._threads() > 1:
+                session.peak = -1
             self.peak = session.peak
+
+    def _threads(self) -> int:
+        """Return how many threads it has, as the kernel counts them; 1 where that is not told.
+
+        One that a call left behind could answer the next call in its place.
+        """
+        try:
+            return os.stat(f"/proc/{self.pid}/task").st_nlink - 2 if sys.platform == "linux" else 1
+        except OSError:
+            return 1
 
     def processor_time(self) -> float:
         """Return its processor time so far in seconds, for all threads; 0 where the system does not report it."""
         if sys.platform != "linux":
             return 0.0
-        try:
+        with suppress(OSError):
             self.spent = time.clock_gettime((~self.pid << 3) | 2)  # the kernel's id of a process's CPU clock
-        except OSError:
-            return 0.0
-        return self.spent
+            return self.spent
+        return 0.0
 
     def kill(self, fault: str = "") -> None:
         """Kill the process at once."""
-        self._fault = self._fault or fault
+        self.fault = self.fault or fault
         if not self._status.done():
             self._handle.kill()
         if self._transport is not None:
@@ -183,8 +192,8 @@ class WorkerProcess(asyncio.Protocol):
 
     async def epitaph(self) -> str:
         """Return how the process ended, as text."""
-        if self._fault:
-            return self._fault
+        if self.fault:
+            return self.fault
         await self.gone()
         status = self._status.result() if self._status.done() else None
         if status is None:

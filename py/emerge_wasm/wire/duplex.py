@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Self
 
-from ..codec.cost import COST_LIMIT
 from ..errors import EmergeError, Invalid
 from . import event
 from .client import ClientProtocol, Reply, ReplyKind
@@ -36,7 +35,7 @@ class Duplex:
     @classmethod
     def of_host(cls, *, requests: int, limit: int = LARGEST) -> Self:
         """Make the host's end. `requests` bounds the worker's requests under way, `limit` an event's bytes."""
-        ids = Ids()
+        ids = Ids(fresh=True)  # what is left of a call cannot know the channel of the next one
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
             ServerChannels(heartbeat=0, limit=limit, per_peer=requests, total=requests, ids=ids),
@@ -48,7 +47,7 @@ class Duplex:
         ids = Ids()
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, ids=ids),
-            ServerChannels(heartbeat=0, limit=limit, cost=COST_LIMIT, credit=PIECES, ids=ids),
+            ServerChannels(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
         )
 
     def receive(self, payload: bytes) -> DuplexAction | None:
@@ -58,7 +57,7 @@ class Duplex:
             Invalid: the other side must not send this: it is malformed, on no channel, or exceeds its credit.
         """
         try:
-            found = event.decode(payload, self.client.limit, self.server.cost)
+            found = event.decode(payload, self.client.limit)
         except EmergeError as error:
             raise Invalid(f"it sent what cannot be read: {error.message}") from None
         key = found.header.get("response_to")

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import msgpack
 
 from .. import codec
-from ..codec.cost import COST_LIMIT, check_cost
 from ..codec.msgpack_engine import engine
 from ..codec.value import too_large
 from ..context import Wire
-from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
+from ..errors import EmergeError, ExecutionFailed, Invalid, error_from_wire
 from .gather import EventFrames, decode_frames, encode_frames, total
 
 HEARTBEAT = "_zpc_hb"
@@ -34,12 +33,6 @@ SIZE_LIMIT = 64 * 1024 * 1024
 
 LARGEST = 1 << 30
 """The largest event in bytes where the caller enforces its own limit."""
-
-REQUEST_COST = 1_000_000
-"""The most that an event of one who is not trusted may cost to decode: as many numbers, 111,000 lists, 30,000 dates."""
-
-HEADER_COST = 100_000
-"""The most that a header may cost to decode."""
 
 ENVELOPE = 4096
 """The bytes that `peek` reads first; an envelope is rarely longer (an error's header may be)."""
@@ -82,7 +75,7 @@ class Event(NamedTuple):
 
 
 class Unopened(NamedTuple):
-    """A result, or the array of a call's arguments, in the bytes that it is sent in."""
+    """A result in the bytes that it came in, to be passed on as it is."""
 
     data: bytes
 
@@ -94,63 +87,51 @@ class Unopened(NamedTuple):
             raise Invalid(f"this is not a result: {_reason(error)}", remedy="update the node that sent it") from None
 
 
-SentArguments = Sequence[object] | Unopened
-"""The arguments of a call."""
-
-
 class Ids:
-    """Generates message ids in zerorpc's form: a counter of 8 hex digits and 24 random ones, as bytes."""
+    """Generates message ids in zerorpc's form: a counter of 8 hex digits and 24 random ones, as bytes. The latter are
+    the same for a connection, or `fresh` for each id, which nobody can guess by others."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh: bool = False) -> None:
+        self._fresh = fresh
         self._random = secrets.token_hex(12).encode()
         self._count = itertools.count(secrets.randbits(24))
 
     def __call__(self) -> bytes:
+        if self._fresh:
+            return b"%08x" % (next(self._count) & 0xFFFFFFFF) + secrets.token_hex(12).encode()
         return b"%08x" % (next(self._count) & 0xFFFFFFFF) + self._random
 
 
 def encode(header: Header, name: str, args: object) -> bytes:
-    """Encode an event.
+    """Encode an event. Tuples at the top of args become lists, as zerorpc peers expect.
 
     Raises:
         CannotShip, Invalid: the codec cannot write a value.
     """
     if type(args) is tuple or type(args) is list:
-        args = _without_tuples(args)
+        args = [list(arg) if type(arg) is tuple else arg for arg in args]
     return codec.encode([header, name, args], limit=LARGEST)
 
 
-def encode_request(channel: bytes, name: str, args: SentArguments, context: Wire | None = None) -> bytes:
+def encode_request(channel: bytes, name: str, args: Sequence[object], context: Wire | None = None) -> bytes:
     """Encode a request that opens a channel, with zerorpc's header and the call's context, if any."""
     if context:
-        head = b"\x93" + codec.encode({"message_id": channel, "v": 3, "context": context}) + _packed(name)
-    else:
-        head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
-    return head + _encode_args(args)
-
-
-def _encode_args(args: SentArguments) -> bytes:
-    if type(args) is Unopened:
-        return args.data
-    return codec.encode(_without_tuples(args), limit=LARGEST)
-
-
-def _without_tuples(args: Sequence[object]) -> list[object]:
-    """Tuples at the top become lists, as zerorpc peers expect."""
-    return [list(arg) if type(arg) is tuple else arg for arg in args]
+        return encode({"message_id": channel, "v": 3, "context": context}, name, args)
+    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
+    head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
+    return head + codec.encode(plain, limit=LARGEST)
 
 
 def encode_request_frames(
-    channel: bytes, name: str, args: SentArguments, context: Wire | None = None, *, large: bool = True
+    channel: bytes, name: str, args: Sequence[object], context: Wire | None = None, *, large: bool = True
 ) -> Payload:
     """Encode a request of one that takes events in several frames; in several itself if it has `large` bytes."""
     header: Header = {"message_id": channel, "v": 3, FRAMES: True}
     if context:
         header["context"] = context
     head = b"\x93" + engine.packb(header) + _packed(name)
-    if type(args) is Unopened or not large:
-        return head + _encode_args(args)
-    return _after(head, encode_frames(_without_tuples(args), LARGEST))
+    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
+    return _after(head, encode_frames(plain, LARGEST) if large else [codec.encode(plain, limit=LARGEST)])
 
 
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
@@ -186,22 +167,20 @@ def joined(payload: Payload) -> bytes:
     return b"".join(payload) if isinstance(payload, list) else payload
 
 
-def decode(payload: Payload, limit: int = SIZE_LIMIT, cost: int = COST_LIMIT) -> Event:
+def decode(payload: Payload, limit: int = SIZE_LIMIT) -> Event:
     """Decode an event.
 
     Raises:
-        LimitExceeded: it is longer than `limit`, or costs more than `cost` (see `codec.cost`).
+        LimitExceeded: it is longer than `limit`.
         Invalid: the bytes are not an event.
     """
     check_size(payload, limit)
     try:
         most = max(limit, SIZE_LIMIT)
         if isinstance(payload, list):
-            parts = decode_frames(payload, most, cost)
+            parts = decode_frames(payload, limit=most)
         else:
-            parts = codec.decode(payload, limit=most, cost=cost)
-    except LimitExceeded:
-        raise
+            parts = codec.decode(payload, limit=most)
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
     return _checked(parts)
@@ -217,7 +196,6 @@ def peek(payload: Payload) -> tuple[Header, str]:
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
     try:
-        check_cost(payload[: _after_values(payload, 2)], HEADER_COST)
         return _open(payload)
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
@@ -232,7 +210,7 @@ def unopened(payload: Payload, limit: int = SIZE_LIMIT) -> Unopened:
     """
     check_size(payload, limit)
     payload = joined(payload)
-    start = _after_values(payload[:ENVELOPE], 1) + len(_NAMES[OK])
+    start = _header_end(payload[:ENVELOPE]) + len(_NAMES[OK])
     if payload[start : start + 1] != b"\x91":
         raise Invalid("an OK event has one result", remedy="update the node that sent it")
     return Unopened(payload[start + 1 :])
@@ -241,9 +219,9 @@ def unopened(payload: Payload, limit: int = SIZE_LIMIT) -> Unopened:
 def replace_header(payload: bytes, header: Header) -> bytes:
     """Replace an event's header without decoding its name and args. `peek` must be able to read the payload."""
     try:
-        end = _after_values(payload[:ENVELOPE], 1)
+        end = _header_end(payload[:ENVELOPE])
     except msgpack.OutOfData:
-        end = _after_values(payload, 1)
+        end = _header_end(payload)
     return b"\x93" + engine.packb(header) + payload[end:]
 
 
@@ -328,12 +306,10 @@ def _open(payload: bytes) -> tuple[Header, str]:
     return (header if isinstance(header, dict) else {}), name
 
 
-def _after_values(payload: bytes, count: int) -> int:
-    """Return where the first values of an event end."""
+def _header_end(payload: bytes) -> int:
     unpacker = _unpacker(payload)
     unpacker.read_array_header()
-    for _ in range(count):
-        unpacker.skip()
+    unpacker.skip()
     return int(unpacker.tell())
 
 

@@ -11,7 +11,6 @@ from .answer import Answers, RequestHandler
 from .call import Calls
 from .client import Reply
 from .duplex import Duplex
-from .event import SentArguments
 from .server import ServerChannel
 
 
@@ -40,7 +39,7 @@ class Link:
     def call(
         self,
         name: str,
-        args: SentArguments,
+        args: Sequence[object],
         hear: Callable[[object], None] | None = None,
         context: Wire | None = None,
     ) -> Awaitable[Any]:
