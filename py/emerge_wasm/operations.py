@@ -20,6 +20,7 @@ from .context import Context as Context
 from .context import Wire as Wire
 from .errors import Invalid
 from .results import (
+    AuthorMap,
     BlockAnswer,
     BlockHolders,
     BlockPlaces,
@@ -71,6 +72,9 @@ PATHS = frozenset({"path", "source", "target", "first", "second"})
 
 Answer = Awaitable[Any] | AsyncIterator[Any]
 """What an operation gives: its one result, to be awaited, or the items of a stream."""
+
+OWN = ""
+"""The key, in the bundles that a call sends, of the hashes of those that the caller stands for, a line each."""
 
 Dispatch = Callable[[str, Values, Context], Answer]
 """Run an operation: (name, arguments, who asks). Raises Invalid at once for what is no operation."""
@@ -206,7 +210,8 @@ class Operations(Protocol):
         """Store a state at a path, directories made as needed; its new pointer.
 
         `bundle` is the hash of its class bundle; `bundles` maps all hashes that the state needs to their bytes, or
-        to b"" where the other side has them.
+        to b"" where the other side has them; and "" to the hashes, with line ends between, of those whose class the
+        caller's own program has: the caller is noted as one who stands for these (see `authors`).
         `version` is the version it was read at (0: whatever is there). When there is a newer one, fields changed on
         one side only are merged, as are those with a merge rule; the pointer then has `merged`, the state that was
         stored. Otherwise: a Conflict whose details hold `base`, `theirs` and `mine` (states), `fields` (names) and
@@ -335,6 +340,13 @@ class Operations(Protocol):
     @operation("code")
     async def classes(self, hashes: Names) -> dict[str, bytes]:
         """The bundles with these hashes; absent ones are left out."""
+        ...
+
+    @operation("code")
+    async def authors(self, hashes: Names) -> AuthorMap:
+        """Who stands for the bundles with these hashes: those who have stored an object of the class from a program of
+        their own that has it (see `store`). Whoever reads such an object decides by it whether the class may run there.
+        """
         ...
 
     # --- versions

@@ -64,6 +64,18 @@ class CodeInfo(TypedDict):
     whose: Literal["mine", "stored"]
 
 
+class AuthorRow(TypedDict):
+    """Somebody who stands for a class, and the groups they were in when they stored it."""
+
+    principal: str
+    groups: list[str]
+
+
+AuthorRows = list[AuthorRow]
+AuthorMap = dict[str, AuthorRows]
+"""Authors of bundles, by hash."""
+
+
 class EntryPage(TypedDict):
     """One page of a directory, by name. `cursor` continues it; "" means there is no more.
 

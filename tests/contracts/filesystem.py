@@ -15,6 +15,7 @@ from typing import Any
 
 from emerge_wasm import CannotShip, Conflict, EmergeFile, ExecutionFailed, Invalid, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
+from emerge_wasm.errors import LimitExceeded
 
 Scenario = Callable[[Client], Awaitable[None]]
 SCENARIOS: list[Scenario] = []
@@ -118,6 +119,27 @@ async def stores_and_reads_an_object(client: Client) -> None:
     assert await client.cat("/inventory/widget1.unit_price") == 3.0
     assert await client.cat("/inventory/widget1.parts.0.label") == "wheel"
     assert await client.cat("/inventory/widget1.version") == 1
+
+
+@scenario
+async def tells_who_stands_for_a_class(client: Client) -> None:
+    """Whoever stores from a program that has the class; not who copies, or writes a state by its class's hash."""
+    pointer = await client.store(item("mine"))
+    me = (await client.whoami())["principal"]
+    known = await client.authors([pointer.bundle, "0" * 64])
+    assert {row["principal"] for row in known[pointer.bundle]} == {me} and known["0" * 64] == []
+    ada = client.as_user("ada", "staff")
+    await client.chmod("/inventory", "rwxrwxrwx", recursive=True)
+    await ada.cp("/inventory/mine", "/inventory/copy")
+    row = await ada.remote.getobject("/inventory/mine")
+    await ada.remote.store("/inventory/same", row["state"], "Item", pointer.bundle)
+    assert {row["principal"] for row in (await client.authors([pointer.bundle]))[pointer.bundle]} == {me}
+    ada._sent = set()  # it has sent nothing yet
+    await ada.store(item("hers"))
+    assert (await client.authors([pointer.bundle]))[pointer.bundle] == [
+        {"principal": name, "groups": groups} for name, groups in sorted([(me, []), ("ada", ["staff"])])
+    ]
+    await refused(client.authors(["x"] * 1001), LimitExceeded, "hashes")
 
 
 @scenario

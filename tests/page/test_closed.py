@@ -96,6 +96,8 @@ def test_it_is_asked_once_for_a_version_of_a_class(site: Site, foreign: Tab) -> 
     foreign.find("consent-cancel").click()
     expect(foreign.find("failure")).to_contain_text("PermissionDenied")
     run_here(foreign, "/shared/loud", "speak")
+    expect(foreign.find("consent-always")).not_to_be_checked()
+    foreign.find("consent-always").check()
     foreign.find("consent-run").click()
     expect(foreign.find("failure").first).to_contain_text("speak ran", timeout=SLOW)
     foreign.page.reload()

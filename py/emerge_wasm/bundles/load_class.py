@@ -6,13 +6,13 @@ import __future__
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
 from ..codec import decode
 from ..codec.state import InstanceMaker
-from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
+from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, PermissionDenied
 from . import alias
 from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, code_hash, constants_text, imports_text, read_bundle
@@ -30,13 +30,19 @@ _CONTENTS = re.compile(r"[\w.]+(\.clear\(\)\n|\[:\] = )")
 _loading: list[str] = []
 
 
+class CodeNotAllowed(PermissionDenied):
+    """The text of a bundle would have to be run, which is not allowed; `details["bundle"]` is its hash."""
+
+
 @one_at_a_time
-def load(hash: str, find: Find) -> type:
+def load(hash: str, find: Find, allows: Callable[[str], bool] | None = None) -> type:
     """Load the class of a bundle: this process's own one where it has the same code, else by running its source, once.
 
     No module is imported for it. What is run shows the shipped lines in tracebacks, and inspect.getsource works.
+    `allows` is asked before the source is run, with that of all that the bundle requires (None: all are allowed).
 
     Raises:
+        CodeNotAllowed: its source would have to be run, and may not be.
         NotFound: a bundle is missing; `details["bundle"]` is its hash.
         Invalid: a bundle's bytes are not right.
         LimitExceeded: the bundle needs itself, or too long a chain of others.
@@ -52,6 +58,8 @@ def load(hash: str, find: Find) -> type:
         return own
     if known is not None and is_unchanged(hash, known):
         return known
+    if allows is not None and not allows(hash):
+        raise CodeNotAllowed(f"the class {bundle.class_name} may not run here", bundle=hash)
     if hash in _loading or len(_loading) >= CHAIN_LIMIT:
         raise LimitExceeded(
             f"the class bundle {hash[:12]} needs itself, or a chain of more than {CHAIN_LIMIT}", limit="requires"

@@ -1,12 +1,13 @@
-"""Commands on permissions: chmod, chown, whoami."""
+"""Commands on permissions and trust: chmod, chown, whoami, trust."""
 
 from __future__ import annotations
 
 import click
 
+from ..errors import NotFound
 from ..objects import Pointer
 from .session import Session, pass_session
-from .show import print_fields, print_json
+from .show import print_fields, print_json, print_table
 
 recursive_option = click.option("-r", "--recursive", is_flag=True, help="Directories with all that is in them.")
 
@@ -48,4 +49,30 @@ def whoami(session: Session) -> None:
     print_fields({**found, "umask": f"{found['umask']:03o}"})
 
 
-COMMANDS = (chmod, chown, whoami)
+@click.command()
+@click.argument("who", nargs=-1)
+@click.option("--all-of-group", "groups", multiple=True, metavar="GROUP", help="All who are in this group.")
+@click.option("--everyone", is_flag=True, help="Everybody: every class that is stored there runs as you.")
+@click.option("--remove", is_flag=True, help="Trust them no more.")
+@pass_session
+def trust(session: Session, who: tuple[str, ...], groups: tuple[str, ...], everyone: bool, remove: bool) -> None:
+    """Trust WHO to run classes in your own programs; without arguments: whom you trust.
+
+    WHO is a principal's name, at the node that `-h` names and no other, or the hash of a class. A class that loads in a
+    program of yours can do all that you can do on this machine. Yours need no trust, nor does what runs on the node.
+    """
+    from ..clients.transports.address import find_address
+    from ..clients.trust import entries_for, read_trusted, write_trusted
+
+    named = entries_for([*who, *(f"@{group}" for group in groups), *["*"] * everyone], find_address(session.host))
+    known = read_trusted()
+    if not named:
+        print_json([each._asdict() for each in known]) if session.json else print_table([[*each] for each in known])
+        return
+    unknown = [each for each in named if each not in known]
+    if remove and unknown:
+        raise NotFound(f"you do not trust {unknown[0]}", remedy="emerge trust lists whom you trust")
+    write_trusted([each for each in known if each not in named] if remove else [*known, *unknown])
+
+
+COMMANDS = (chmod, chown, whoami, trust)

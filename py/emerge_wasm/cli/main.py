@@ -13,7 +13,7 @@ from ..errors import EmergeError, InconsistentAnswer, PartialAnswer, StaleAnswer
 from .session import Session
 
 COMMANDS = {
-    "access": "chmod chown whoami",
+    "access": "chmod chown trust whoami",
     "archive": "export import",
     "changes": "changes watch",
     "check": "check",

@@ -23,6 +23,7 @@ MADE_BY = {
     "runstream": "call",
     "readobject": "get",
     "count": "search",
+    "authors": "trust",
     "classes": "code",
     "haveblocks": "put",
     "placeblocks": "put",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from ..clients import SyncClient
+from ..clients.state_record import StateRecord, recorded_class
 from ..codec import show
 from ..errors import EmergeError, ExecutionFailed, Invalid, NotFound, PermissionDenied, error_from_wire
 from ..objects import EmergeDirectory, EmergeObject, object_path
@@ -101,6 +102,8 @@ def _run_here(
 
 
 def _called(found: EmergeObject, method: str, args: list[object], kwargs: dict[str, object]) -> object:
+    if isinstance(found, StateRecord):
+        raise PermissionDenied(recorded_class(found).hint, path=object_path(found))
     target = getattr(found, method, None)
     if not callable(target):
         raise NotFound(f"{object_path(found)} has no method {method!r}", remedy="see emerge methods")

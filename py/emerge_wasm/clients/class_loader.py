@@ -6,7 +6,7 @@ Classes are captured and sent with stored objects, and fetched and loaded for ob
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from operator import attrgetter
 from typing import TypeVar
@@ -16,15 +16,19 @@ from ..bundles import Bundle, capture, current_class, load, parse
 from ..bundles.bundle import read_bundle
 from ..bundles.grammar import BASE_GRAMMAR
 from ..bundles.home import is_current, is_loaded
+from ..bundles.load_class import CodeNotAllowed
 from ..bundles.needed_python import PYTHON, stored_on_older, version_of
 from ..codec import unpack_state
 from ..codec.attributes import state_of
 from ..codec.encoder import BundleOf
 from ..errors import Invalid, NotFound
 from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
-from ..operations import Transport, Wire
-from ..results import CodeInfo
+from ..operations import OWN, Transport, Wire
+from ..results import AuthorMap, AuthorRows, CodeInfo, PrincipalInfo
 from .operations import ClientOperations, WhoseCode
+from .remote import remote_operations
+from .state_record import StateRecord, make_record, plain_of
+from .trust import Trust
 
 T = TypeVar("T")
 
@@ -46,16 +50,21 @@ class ClassLoader(ClientOperations):
         self._bundles: Bundles = {}
         self._read: dict[str, Bundle] = {}
         self._loadable: set[str] = set()  # bundles that this client has, with all they require
+        self.trusted = Trust()
+        self._allowed: set[str] = set()  # bundles whose text may run here
+        self._me: PrincipalInfo | None = None
+        self._authors: AuthorMap = {}
 
     async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
         """Send only the bundles that the other side may lack; send all if it reports missing ones."""
+        own = bundles.own if isinstance(bundles, CapturedBundles) else set[str]()
         fresh = {hash: b"" if hash in self._sent else data for hash, data in bundles.items()}
         try:
-            answer = await send(fresh)
+            answer = await send(_standing_for(fresh, own))
         except NotFound as error:
             if not error.details.get("bundles") or fresh == bundles:
                 raise
-            answer = await send(bundles)
+            answer = await send(_standing_for(bundles, own))
         await self._warn_of_older_python(fresh)
         self._sent.update(bundles)
         return answer
@@ -74,7 +83,16 @@ class ClassLoader(ClientOperations):
         return await self._unpack(state, pointer, code, {})
 
     async def _unpack(self, state: bytes, pointer: Pointer, code: WhoseCode, known: dict[str, type]) -> EmergeObject:
-        """The same, where the classes in `known`, by their bundles, are not looked for again; others are added."""
+        """The same, where the classes in `known`, by their bundles, are not looked for again; others are added.
+
+        A `StateRecord`, where one of its classes may not run here.
+        """
+        try:
+            return await self._make(state, pointer, code, known)
+        except CodeNotAllowed as error:
+            return make_record(state, pointer, str(error))
+
+    async def _make(self, state: bytes, pointer: Pointer, code: WhoseCode, known: dict[str, type]) -> EmergeObject:
         cls = known.get(pointer.bundle) if pointer.bundle else None
         if cls is None:
             cls = await self.load_class(pointer, code)
@@ -98,13 +116,17 @@ class ClassLoader(ClientOperations):
                 if not missing:
                     raise
                 await self.fetch_bundles(missing.pop())
+            except CodeNotAllowed as refused:
+                await self._allow(refused)
             except Invalid as error:
                 where = error.path or pointer.full_path
                 raise Invalid(f"{where}: {error.message}", path=where, remedy=error.remedy, **error.details) from None
 
     async def load_class(self, pointer: Pointer, code: WhoseCode = "stored") -> type:
         """The class of an object: this program's own where it has the same code (or `code` is "mine"), else loaded from
-        its bundle (fetched when it is not here yet)."""
+        its bundle (fetched when it is not here yet).
+
+        CodeNotAllowed, a PermissionDenied: it is of somebody whom the user does not trust (see `trust`)."""
         if not pointer.bundle:
             return BUILT_IN.get(pointer.class_name, EmergeFile)
         if pointer.bundle not in self._loadable:  # parsing the bundle for each object would dominate the cost
@@ -112,7 +134,50 @@ class ClassLoader(ClientOperations):
             self._loadable.add(pointer.bundle)
         if code == "mine":
             return current_class(self._parsed(pointer.bundle))
-        return load(pointer.bundle, self._bundles.get)
+        return await self.load_bundle(pointer.bundle)
+
+    async def load_bundle(self, hash: str) -> type:
+        """The class of a bundle that this client has, with all that it requires; errors are those of `load_class`."""
+        while True:
+            try:
+                return self._load(hash)
+            except CodeNotAllowed as refused:
+                await self._allow(refused)
+
+    def _load(self, bundle: str) -> type:
+        return load(bundle, self._bundles.get, self._allowed.__contains__)
+
+    async def _allow(self, refused: CodeNotAllowed) -> None:
+        """Allow the class that was refused, if somebody stands for it whom the user trusts, or the caller does.
+
+        Raises:
+            CodeNotAllowed: nobody does; it says who stands for it and what to do.
+        """
+        hash = refused.details["bundle"]
+        remote = remote_operations(self.transport, {}, self._turns)  # it is not that of whom the caller acts as
+        if self._me is None:
+            self._me = await remote.whoami()
+        if hash not in self._authors:
+            try:
+                self._authors |= await remote.authors([hash])
+            except Invalid:  # a node of an earlier release, which does not know them
+                self._authors[hash] = []
+        authors = self._authors[hash]
+        if not self.trusted.has(hash, authors, self._me):
+            message, remedy = _told(self._parsed(hash), authors)
+            raise CodeNotAllowed(message, remedy=remedy, bundle=hash)
+        self._allowed.add(hash)
+
+    async def trust(self, *who: str) -> None:
+        """Let classes of these load into this process, until the connection ends: principals by name, "@" and a group,
+        a class by its hash, or "*", everybody. `emerge trust` keeps it for all programs of the user.
+
+        What a class's body does when it loads is done with all rights of this process. The caller's own classes, and
+        those that the program has itself, need no trust; nor does what runs on the node.
+        """
+        self.trusted.add(*who)
+        self.trusted.renew()
+        self._authors.clear()
 
     def _class_of(self, bundle: str, code: WhoseCode) -> type:
         """The class of a nested value. One that the program has no more is as it was stored."""
@@ -120,7 +185,7 @@ class ClassLoader(ClientOperations):
             parsed = self._parsed(bundle)
             with suppress(NotFound):
                 return current_class(parsed)
-        return load(bundle, self._bundles.get)
+        return self._load(bundle)
 
     def _parsed(self, hash: str) -> Bundle:
         if hash not in self._read:
@@ -143,12 +208,36 @@ class ClassLoader(ClientOperations):
         return needed
 
 
-def capturing(bundles: Bundles) -> BundleOf:
+class CapturedBundles(dict[str, bytes]):
+    """Bundles of classes that are here. `own` are those of the program's own classes, not loaded from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: set[str] = set()
+
+
+def _standing_for(sent: Bundles, own: Collection[str]) -> Bundles:
+    """Return bundles as they are sent, with the note of which of them the caller stands for."""
+    stated = [hash for hash in own if sent.get(hash)]
+    return {**sent, OWN: "\n".join(stated).encode()} if stated else sent
+
+
+def _told(bundle: Bundle, authors: AuthorRows) -> tuple[str, str]:
+    """Return what is said of a class that may not run here, and what to do about it. (The message, and the remedy.)"""
+    names = [row["principal"] for row in authors if row["principal"]]
+    whose = f"is by {', '.join(names[:3])}, whom you do not trust" if names else "is by nobody who is known"
+    who = names[0] if names else bundle.hash
+    return f"the class {bundle.class_name} {whose}, so it was not loaded", f"fs.trust({who!r}), or: emerge trust {who}"
+
+
+def capturing(bundles: CapturedBundles) -> BundleOf:
     """Return a function that returns a class's bundle hash, and adds all bundles that the class needs to `bundles`."""
 
     def bundle_of(cls: type) -> str:
         captured = capture(cls)
         bundles.update((bundle.hash, bundle.data) for bundle in captured)
+        if not is_loaded(cls):
+            bundles.own.add(captured[-1].hash)
         return captured[-1].hash
 
     return bundle_of
@@ -156,6 +245,8 @@ def capturing(bundles: Bundles) -> BundleOf:
 
 def code_of(cls: type) -> CodeInfo:
     """Return which code the instances of a class have."""
+    if cls is StateRecord:
+        raise Invalid("a record has no code here", remedy="its class was not loaded: see fs.trust")
     if cls in BUILT_IN.values():
         return {"module": cls.__module__, "class_name": cls.__name__, "bundle": "", "whose": "mine"}
     bundle = capture(cls)[-1]
@@ -180,7 +271,9 @@ def set_metadata(obj: EmergeObject, metadata: Metadata) -> None:
 
 
 def set_state(obj: EmergeObject, other: EmergeObject) -> None:
-    """Replace an instance's state by another one's."""
+    """Replace an instance's state by another one's, or by that of a record."""
+    if isinstance(other, StateRecord) and not isinstance(obj, StateRecord):
+        other = plain_of(other)
     for name, value in state_of(other).items():
         object.__setattr__(obj, name, value)
     for name in set(vars(obj)) - set(vars(other)):

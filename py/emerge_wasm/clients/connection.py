@@ -6,6 +6,7 @@ from .client import Client
 from .sync_session import Opener
 from .transports.address import Reach
 from .transports.registry import open_transport
+from .trust import Trust
 
 
 def opener(address: str, token: str | None = None, key: str | None = None) -> Opener:
@@ -14,6 +15,7 @@ def opener(address: str, token: str | None = None, key: str | None = None) -> Op
     async def open_client() -> Client:
         client = Client(open_transport(address, token, key))
         client.reach = Reach(address, token, key)
+        client.trusted = Trust(address)
         return client
 
     return open_client

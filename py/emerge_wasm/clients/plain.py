@@ -10,6 +10,7 @@ from typing import Any
 
 from ..operations import Names
 from ..results import (
+    AuthorMap,
     BlockAnswer,
     BlockHolders,
     BlockPlaces,
@@ -43,6 +44,12 @@ class PlainOperations(ClientOperations):
         """{"count", "cursors"}: how many entries a directory has that the caller may see, and the cursor that `list`
         takes for each page of so many: whoever shows a long list can jump anywhere in it."""
         return await self.remote.pages(path, limit, as_of)
+
+    async def authors(self, hashes: Names) -> AuthorMap:
+        """Who stands for the bundles with these hashes: those who have stored an object of the class from a program of
+        their own that has it (see `store`). Whoever reads such an object decides by it whether the class may run there.
+        """
+        return await self.remote.authors(hashes)
 
     async def retain(self, path: str, keep: str | None = None) -> str:
         """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..codec import Record, Reference, decode
+from ..codec import Record, Reference, bundles_in, decode
 from ..codec.references import refers_to_itself
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
 from ..objects import METADATA, EmergeDirectory, EmergeObject, Pointer
@@ -61,14 +61,22 @@ class ReadOperations(ClassLoader, PointerReads):
     """
 
     # --- objects
-    async def getobject(self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
+    async def getobject(
+        self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored", trust: bool = False
+    ) -> Any:
         """The object at a path, an instance of the class it was stored with; its code is loaded here.
+
+        Where that is somebody's whom the user does not trust, it is a `StateRecord`, without methods; `trust=True`
+        loads these classes all the same, from now on, with all that this process may do. See `trust`.
 
         `code="mine"`: an instance of the program's own class as it is now, whatever the code was (NotFound: there is
         none). A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
         """
         check_code(code)
-        return await self._instance(await self.remote.getobject(path, version, moment_text(as_of)), code)
+        row = await self.remote.getobject(path, version, moment_text(as_of))
+        if trust:
+            self.trusted.add(*({row["pointer"]["bundle"], *bundles_in(row["state"])} - {""}))
+        return await self._instance(row, code)
 
     async def record(self, path: str) -> object:
         """The object at a path as a value to be kept in another one (`add`): a copy of its state. No code is loaded.

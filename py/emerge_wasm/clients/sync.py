@@ -13,6 +13,7 @@ from ..codec import Reference
 from ..objects import EmergeObject, Pointer
 from ..operations import Names, Rows, Values, Wire
 from ..results import (
+    AuthorMap,
     BlockAnswer,
     BlockHolders,
     BlockPlaces,
@@ -126,6 +127,12 @@ class SyncClient(SyncSession):
         """{"count", "cursors"}: how many entries a directory has that the caller may see, and the cursor that `list`
         takes for each page of so many: whoever shows a long list can jump anywhere in it."""
         return self._wait(lambda client: client.pages(path, limit, as_of))
+
+    def authors(self, hashes: Names) -> AuthorMap:
+        """Who stands for the bundles with these hashes: those who have stored an object of the class from a program of
+        their own that has it (see `store`). Whoever reads such an object decides by it whether the class may run there.
+        """
+        return self._wait(lambda client: client.authors(hashes))
 
     def retain(self, path: str, keep: str | None = None) -> str:
         """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
@@ -297,20 +304,40 @@ class SyncClient(SyncSession):
 
     def load_class(self, pointer: Pointer, code: WhoseCode = "stored") -> type:
         """The class of an object: this program's own where it has the same code (or `code` is "mine"), else loaded from
-        its bundle (fetched when it is not here yet)."""
+        its bundle (fetched when it is not here yet).
+
+        CodeNotAllowed, a PermissionDenied: it is of somebody whom the user does not trust (see `trust`)."""
         return self._wait(lambda client: client.load_class(pointer, code))
+
+    def load_bundle(self, hash: str) -> type:
+        """The class of a bundle that this client has, with all that it requires; errors are those of `load_class`."""
+        return self._wait(lambda client: client.load_bundle(hash))
+
+    def trust(self, *who: str) -> None:
+        """Let classes of these load into this process, until the connection ends: principals by name, "@" and a group,
+        a class by its hash, or "*", everybody. `emerge trust` keeps it for all programs of the user.
+
+        What a class's body does when it loads is done with all rights of this process. The caller's own classes, and
+        those that the program has itself, need no trust; nor does what runs on the node.
+        """
+        return self._wait(lambda client: client.trust(*who))
 
     def fetch_bundles(self, hash: str) -> Bundles:
         """A bundle and all it requires, by hash; this client has them afterwards."""
         return self._wait(lambda client: client.fetch_bundles(hash))
 
-    def getobject(self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
+    def getobject(
+        self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored", trust: bool = False
+    ) -> Any:
         """The object at a path, an instance of the class it was stored with; its code is loaded here.
+
+        Where that is somebody's whom the user does not trust, it is a `StateRecord`, without methods; `trust=True`
+        loads these classes all the same, from now on, with all that this process may do. See `trust`.
 
         `code="mine"`: an instance of the program's own class as it is now, whatever the code was (NotFound: there is
         none). A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
         """
-        return self._wait(lambda client: client.getobject(path, version, as_of, code=code))
+        return self._wait(lambda client: client.getobject(path, version, as_of, code=code, trust=trust))
 
     def record(self, path: str) -> object:
         """The object at a path as a value to be kept in another one (`add`): a copy of its state. No code is loaded.

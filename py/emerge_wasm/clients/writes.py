@@ -13,6 +13,7 @@ from ..operations import Transport, Values, Wire, find_operation
 from ..results import PointerRow
 from .class_loader import (
     Bundles,
+    CapturedBundles,
     ClassLoader,
     MetadataJournal,
     capturing,
@@ -22,6 +23,7 @@ from .class_loader import (
 )
 from .pointer_reads import AsOf, Listing, moment_text
 from .skew import is_of_earlier_release
+from .state_record import StateRecord, pack_record, recorded_class
 
 
 class PackedObject(NamedTuple):
@@ -66,7 +68,7 @@ class WriteOperations(ClassLoader):
         """
         if isinstance(obj, EmergeDirectory):
             return await self._store_directory(obj)
-        bundles: Bundles = {}
+        bundles = CapturedBundles()
         packed = _pack(obj, bundles)
         try:
             row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
@@ -107,7 +109,7 @@ class WriteOperations(ClassLoader):
         pointers = Listing([])
         batch: list[EmergeObject] = []
         rows: list[PackedObject] = []
-        bundles: Bundles = {}
+        bundles = CapturedBundles()
         size = 0
         for obj in objects:
             rows.append(_pack(obj, bundles))
@@ -115,7 +117,7 @@ class WriteOperations(ClassLoader):
             size += len(rows[-1].state)
             if len(batch) == BATCH or size > BATCH_BYTES:
                 pointers += await self._store_batch(batch, rows, bundles)
-                batch, rows, bundles, size = [], [], {}, 0
+                batch, rows, bundles, size = [], [], CapturedBundles(), 0
         if batch:
             pointers += await self._store_batch(batch, rows, bundles)
         return pointers
@@ -144,10 +146,10 @@ class WriteOperations(ClassLoader):
         Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
         gives a stored object to be kept so.
         """
-        bundles: Bundles = {}
+        bundles = CapturedBundles()
         data = encode(list(values), bundle_of=capturing(bundles))
         for hash in bundles_in(data) - bundles.keys():
-            bundles |= await self.fetch_bundles(hash)
+            bundles.update(await self.fetch_bundles(hash))
         return Pointer.from_wire(await self._send(lambda fresh: self.remote.add(path, field, data, fresh), bundles))
 
     async def mixin(
@@ -202,7 +204,7 @@ async def store_packed(
         return first + await store_packed(client, rows[half:], bundles)
 
 
-def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:
+def _pack(obj: EmergeObject, bundles: CapturedBundles) -> PackedObject:
     """Return the arguments of `store` for an object, and add its bundles to `bundles`."""
     if not isinstance(obj, EmergeObject):
         raise Invalid(
@@ -212,11 +214,16 @@ def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:
         raise Invalid(f"this {type(obj).__name__} has neither name nor id", remedy="give it a name")
 
     bundle_of = capturing(bundles)
-    state = pack_state(obj, bundle_of)
-    bundle = "" if type(obj) in BUILT_IN.values() else bundle_of(type(obj))
+    class_name = type(obj).__name__
+    if isinstance(obj, StateRecord):
+        class_name, bundle, _ = recorded_class(obj)
+        state = pack_record(obj, bundle_of)
+    else:
+        state = pack_state(obj, bundle_of)
+        bundle = "" if type(obj) in BUILT_IN.values() else bundle_of(type(obj))
     perms = "" if obj.version == 0 and obj.perms == DEFAULT_PERMS else obj.perms  # "": as the umask says
     read = (obj.uuid, obj.node) if obj.version else ("", "")
-    return PackedObject(object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, perms, *read)
+    return PackedObject(object_path(obj), state, class_name, bundle, obj.version, obj.type, perms, *read)
 
 
 def _stored_path(target: str | EmergeObject) -> str:

@@ -17,7 +17,6 @@ from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoin
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError
 from ..operations import Wire
-from ..wire.event import REQUEST_COST
 from .authenticator import Authenticator, KeyChange
 from .listener import Listener
 
@@ -125,7 +124,7 @@ class Broadcast:
 
     def _receive(self, node: str, payload: bytes) -> None:
         try:
-            message = codec.decode(payload, cost=REQUEST_COST)
+            message = codec.decode(payload)
         except EmergeError:
             message = None
         if isinstance(message, dict):

@@ -226,6 +226,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "help": code.help_text,
     "code": code.code,
     "classes": code.classes,
+    "authors": code.authors,
     "versions": read.versions,
     "begin": transaction.begin,
     "commit": transaction.commit,

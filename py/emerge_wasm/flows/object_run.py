@@ -110,6 +110,7 @@ async def _attempt(client: Client, path: str, run: ObjectRun, row: ObjectRow, id
     bundles: dict[str, bytes] = {}
     for hash in {pointer["bundle"], *bundles_in(state)} - {""}:
         bundles |= await client.fetch_bundles(hash)
+        await client.load_bundle(hash)  # which asks whether it may run in this process
     args, kwargs = decode(run.arguments)
     host = WorkerHost(client.transport, client.context, path, id)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 from ..bundles import parse
@@ -14,7 +15,7 @@ from ..filesystem.files.carry import Carrier, carry
 from ..filesystem.layout.record import Entry
 from ..filesystem.objects.copy import CopySource, copy
 from ..operations import Context, Values, find_operation
-from ..results import BlockAnswer, PointerRow
+from ..results import AuthorMap, BlockAnswer, PointerRow
 from .calls import CALLS
 from .forward import read_context, write_context
 from .locate import Locator
@@ -90,6 +91,15 @@ class CopyRoutes:
 
         if found.state is not None and (roots := trees_in(found.state)):
             await carry(carrier, roots, fetch)
+
+    async def authors(self, hashes: set[str], context: Context) -> AuthorMap:
+        """Who stands for classes, wherever that is known."""
+        dispatch = self._locator.filesystem.core.dispatch
+        assert dispatch is not None
+        answer = dispatch("authors", [sorted(hashes)], replace(context, transaction=""))
+        assert not isinstance(answer, AsyncGenerator)
+        found: AuthorMap = await answer  # type: ignore[misc]
+        return found
 
     async def classes(self, hashes: set[str]) -> dict[str, bytes]:
         """Find class bundles, and all that they require, wherever they are."""

@@ -10,7 +10,7 @@ from itertools import chain
 from ..errors import EmergeError, Invalid, Unavailable
 from ..operations import Arguments, Context, find_operation
 from ..paths import split_path
-from ..results import ChangePage, ChangeRow, HolderMap
+from ..results import AuthorMap, ChangePage, ChangeRow, HolderMap
 from .locate import Locator
 from .nodes import NodeRoutes
 from .objects import OneAnswer
@@ -80,6 +80,19 @@ class MemberRoutes:
                 found.update(await self._forwarder.ask(peer, "classes", [missing], context))
             except EmergeError as error:
                 log.warning("node %s does not give class bundles: %s", peer.node, error)
+        return found
+
+    async def authors(self, args: Arguments, context: Context) -> AuthorMap:
+        """Who stands for classes, as all know who are here."""
+        found: AuthorMap = await self._forwarder.local("authors", args, context)
+        for peer in self._locator.others():
+            try:
+                told: AuthorMap = await self._forwarder.ask(peer, "authors", [list(args.hashes)], context)
+            except EmergeError as error:  # one of an earlier release does not know of them either
+                log.warning("node %s does not say who stands for classes: %s", peer.node, error)
+                continue
+            for hash, rows in told.items():
+                found[hash] += [row for row in rows if row not in found[hash]]
         return found
 
     def watch(self, args: Arguments, context: Context) -> AsyncIterator[ChangeRow]:

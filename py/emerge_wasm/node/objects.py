@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from ..bundles import parse
 from ..errors import Conflict, EmergeError, NotFound
+from ..filesystem.layout.author import are_all_by
 from ..filesystem.objects.compose import mix_objects, target_is_there
-from ..operations import Answer, Arguments, Context, Wire, find_operation
+from ..operations import OWN, Answer, Arguments, Context, Wire, find_operation
 from ..paths import check_name, child_path, split_path
 from ..results import EntryPage, PointerRow
 from .batch import Batches, BatchPart
@@ -229,6 +230,9 @@ class ObjectRoutes:
         bundles = await self._cp.classes({hash for hash in hashes if hash})
         classes = [parse(bundles[hash], hash) if hash else None for hash in hashes]
         mixed, state = mix_objects(classes, [row["state"] for row in found], args.class_name, bundles)
+        authors = await self._cp.authors({hash for hash in hashes if hash}, context)
+        if are_all_by(context.principal, authors):
+            bundles[OWN] = mixed.hash.encode()
         sent = [target, state, args.class_name, mixed.hash, 0, "file", "", {**bundles, mixed.hash: mixed.data}]
         stored: PointerRow = await self._locator.ask(target, "store", find_operation("store").bind(sent), context)
         return stored

@@ -132,6 +132,7 @@ class Router:
             "explain": searches.explain,
             "index": searches.index,
             "classes": members.classes,
+            "authors": members.authors,
             **{name: self._transactions.end(name) for name in ENDS},
         }
 

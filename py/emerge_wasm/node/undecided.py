@@ -43,7 +43,7 @@ SHOWING = SUBTREES | {
 }
 """What tells of all that is in a directory, or below it."""
 
-EXEMPT = frozenset({"watch", "changes", "classes", "_run_part", "_evaluate_part", "_way", "_history"})
+EXEMPT = frozenset({"watch", "changes", "classes", "authors", "_run_part", "_evaluate_part", "_way", "_history"})
 """What says of nothing where it is now."""
 
 

@@ -19,6 +19,7 @@ from ..context import Context
 from ..errors import Invalid, NotFound, Unavailable
 from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
+from ..filesystem.layout.author import is_author_key
 from ..filesystem.layout.record import VersionRecord
 from ..filesystem.objects.retention import prune_object, prune_tree
 from ..filesystem.tree.find import locate
@@ -172,6 +173,9 @@ class Follower:
             if data is not None and hash in self._missing["bundles"]:
                 parse(data, hash)
                 batch.put("bundles", hash.encode(), data)
+        for row, groups in parts.get("authors", ()):
+            if is_author_key(("receipts", row)):
+                batch.put("receipts", row, groups)
         if not (parts["states"] or parts["bundles"] or parts.get("blocks")):
             raise Invalid("the leader sends nothing of what it was asked for", remedy="update the node that leads")
         if batch:

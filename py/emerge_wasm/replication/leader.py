@@ -11,6 +11,7 @@ from ..filesystem.core import Core
 from ..filesystem.files.fetch import fetch_block
 from ..filesystem.indexes.definitions import read_catalogue
 from ..filesystem.layout.ancestry import LEFT
+from ..filesystem.layout.author import author_rows
 from ..filesystem.layout.catalogue import parse as parse_catalogue
 from ..filesystem.layout.locality import get_versions
 from ..filesystem.layout.record import ROOT, VERSION_KEY_SIZE, VersionRecord, entry_key, log_key, version_key
@@ -32,7 +33,13 @@ async def read_page(core: Core, request: PageRequest) -> LogPage:
 
 
 async def read_parts(core: Core, request: PartRequest) -> PartAnswer:
-    """Answer states, bundles and blocks, as many as go into a message."""
+    """Answer states, bundles with their authors, and blocks, as many as go into a message."""
+    answer = await _read_parts(core, request)
+    rows = await author_rows(core.store, list(answer["bundles"]))
+    return {**answer, "authors": [(key, value) for _, key, value in rows]} if rows else answer
+
+
+async def _read_parts(core: Core, request: PartRequest) -> PartAnswer:
     answer: PartAnswer = {"states": {}, "bundles": {}, "blocks": {}}
     size = 0
     for name in request.get("blocks", ()):

@@ -61,8 +61,10 @@ class PartRequest(TypedDict):
 
 
 class PartAnswer(TypedDict):
-    """The first of them, at least one; None where there is no such thing any more."""
+    """The first of them, at least one; None where there is no such thing any more. `authors`: the rows of who stands
+    for the bundles among them."""
 
     states: dict[bytes, bytes | None]
     bundles: dict[str, bytes | None]
     blocks: NotRequired[dict[bytes, bytes | None]]
+    authors: NotRequired[list[tuple[bytes, bytes]]]

@@ -20,7 +20,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.runs.receipt import KEPT, RECEIPT_WRITER
-from emerge_wasm.store import Batch
+from emerge_wasm.store import Batch, prefix_end
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 
@@ -146,7 +146,8 @@ async def test_the_newest_hundred_are_kept(
     for method in ("grow", "look", "grow"):
         await client.run("/t/a", method)
         await RECEIPT_WRITER.of(filesystem.core).flush(filesystem.core.store)
-    assert len(await filesystem.core.store.scan("receipts")) == KEPT
+    uuid = bytes.fromhex((await client.get("/t/a")).uuid)
+    assert len(await filesystem.core.store.scan("receipts", uuid, prefix_end(uuid))) == KEPT
 
 
 async def test_they_follow_the_object(client: Client) -> None:

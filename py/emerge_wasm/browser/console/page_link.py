@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ...bundles.resolution import own_hashes
 from ...clients.client import Client
 from ...clients.sync import SyncClient
+from ...clients.trust import CONFINED
 from ...context import Clock
 from ...errors import EmergeError, ExecutionFailed, Invalid, PermissionDenied
 from ...filesystem.runner import EvaluateCall, RunCall
@@ -159,10 +160,15 @@ class PageLink:
 
         host = LinkHost(self._link, write, f"{number}.")
 
-        async def open_client() -> Client:
-            return Client(host)
+        def client() -> Client:
+            made = Client(host)
+            made.trusted = CONFINED
+            return made
 
-        given = {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": lambda: Client(host)}
+        async def open_client() -> Client:
+            return client()
+
+        given = {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": client}
         await self.consent.ask(call.pointer, call.bundles, HERE, where)
         work = execute(call, None, given, write)
         done = await (work if nested or self.shell is None else self.shell.run_alone(self._marked(work, number)))

@@ -16,6 +16,7 @@ from ...bundles.resolution import own_hashes
 from ...clients.class_loader import Bundles
 from ...clients.client import Client
 from ...clients.operations import WhoseCode
+from ...clients.trust import CONFINED
 from ...errors import EmergeError, PermissionDenied
 from ...objects import Pointer
 from ...operations import Transport
@@ -174,6 +175,7 @@ class AskingClient(Client):
 
     def __init__(self, transport: Transport, consent: CodeConsent, reader: Client, where: PlaceName) -> None:
         super().__init__(transport)
+        self.trusted = CONFINED  # the user is asked instead
         self._consent = consent
         self._reader = reader
         self._where: PlaceName = where

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...clients.transports.host import give_filesystem
+from ...clients.trust import CONFINED
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ...filesystem.runs.inside.here import Here
 from ..cells import CellsKernel
@@ -38,7 +39,7 @@ class TabRunner:
         self._where: PlaceName = where
         self._consent = consent
         self._guests = guests
-        self._here = Here(given=give_filesystem)
+        self._here = Here(given=lambda host: give_filesystem(host, CONFINED))  # what runs in the tab was asked for
         self._owns = owns
 
     def place(self, pointer: Mapping[str, object], nested: bool = False) -> CodePlace:

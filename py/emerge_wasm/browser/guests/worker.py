@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
 from ...clients.transports.host import give_filesystem
+from ...clients.trust import CONFINED
 from ...context import Clock
 from ...errors import EmergeError, ExecutionFailed, Invalid
 from ...filesystem.runner import EvaluateCall, RunCall
@@ -55,7 +56,7 @@ class GuestSession:
             self.link.item(request.channel, text)
 
         call = RunCall(*request.args)
-        done = await execute(call, None, give_filesystem(LinkHost(self.link, write)), write)
+        done = await execute(call, None, give_filesystem(LinkHost(self.link, write), CONFINED), write)
         return [done.result, done.state, done.output, done.milliseconds, done.digest]
 
     async def _evaluate(self, request: ServerRequest) -> Values:
@@ -93,7 +94,7 @@ def start(post: Callable[[JsBuffer], None], recursion: int, restored: bool) -> N
     sys.setrecursionlimit(recursion)
     _session = GuestSession(lambda data: post(to_js(data)))
     # `from emerge_wasm import fs` gives shipped code the same as its parameter `fs`
-    given = give_filesystem(LinkHost(_session.link, lambda text: None))
+    given = give_filesystem(LinkHost(_session.link, lambda text: None), CONFINED)
     vars(emerge_wasm).update(fs=given["fs"](), afs=given["afs"]())
     asyncio.get_event_loop().call_soon(use_native_msgpack)
 

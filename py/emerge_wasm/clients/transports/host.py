@@ -15,6 +15,7 @@ from ...sync import AsyncWork
 from ..client import Client
 from ..remote import ending
 from ..sync import SyncClient
+from ..trust import Trust
 
 T = TypeVar("T")
 
@@ -63,11 +64,19 @@ async def _close(items: AsyncIterator[object]) -> None:
         pass
 
 
-def give_filesystem(host: Host) -> dict[str, Callable[[], object]]:
-    """Return makers of a method's arguments `fs` and `afs`. Must be called in the Host's event loop."""
+def give_filesystem(host: Host, trust: Trust | None = None) -> dict[str, Callable[[], object]]:
+    """Return makers of a method's arguments `fs` and `afs`. Must be called in the Host's event loop.
+
+    `trust` says whose classes they load into this process (None: as the user's list says).
+    """
     transport = HostTransport(host, asyncio.get_running_loop())
 
-    async def open_client() -> Client:
-        return Client(transport)
+    def client() -> Client:
+        made = Client(transport)
+        made.trusted = trust or made.trusted
+        return made
 
-    return {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": lambda: Client(transport)}
+    async def open_client() -> Client:
+        return client()
+
+    return {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": client}

@@ -13,6 +13,7 @@ from ...store import prefix_end
 from ..core import Core
 from ..indexes.maintain import reference_key
 from ..layout.ancestry import REMOVED
+from ..layout.author import author_rows
 from ..layout.locality import PAGE_ROWS
 from ..layout.record import (
     ROOT,
@@ -102,6 +103,7 @@ class RowPart:
         for hash in {entry.bundle, *bundles_in(state or b"")} - self._bundles:
             found = await load_bundles(self._core, hash)
             self.rows += [("bundles", each.encode(), raw) for each, raw in found.items() if each not in self._bundles]
+            self.rows += await author_rows(self._core.store, [each for each in found if each not in self._bundles])
             self._bytes += sum(map(len, found.values()))
             self._bundles |= {hash, *found}
         self._add_links(entry, record, before if before is None or before.entry.version + 1 == entry.version else None)

@@ -7,9 +7,10 @@ from typing import Any
 from ...bundles import Bundle, bundle_text, describe, help_of, parse, source_of
 from ...errors import Invalid, LimitExceeded, NotFound
 from ...operations import Context, Names
-from ...results import MethodRows
+from ...results import AuthorMap, MethodRows
 from ...store import keys_of
 from ..core import Core
+from ..layout.author import authors_of
 from ..tree.find import find
 from .read import load_bundles
 
@@ -46,10 +47,19 @@ async def code(core: Core, context: Context, path: str, method: str, version: in
     return bundle_text(own, found.get) if bundle else source_of(own, found.get, method)
 
 
-async def classes(core: Core, context: Context, hashes: Names) -> dict[str, bytes]:
+async def authors(core: Core, context: Context, hashes: Names) -> AuthorMap:
+    _check_hashes("authors", hashes)
+    return {hash: await authors_of(core.store, hash) for hash in hashes}
+
+
+def _check_hashes(name: str, hashes: Names) -> None:
     if len(hashes) > HASHES_LIMIT:
         raise LimitExceeded(f"{len(hashes)} hashes at once", remedy=f"ask for {HASHES_LIMIT} at most", limit="hashes")
     if not all(isinstance(hash, str) for hash in hashes):
-        raise Invalid("classes wants a list of hashes", remedy="hashes are text")
+        raise Invalid(f"{name} wants a list of hashes", remedy="hashes are text")
+
+
+async def classes(core: Core, context: Context, hashes: Names) -> dict[str, bytes]:
+    _check_hashes("classes", hashes)
     raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in hashes)))
     return {hash: raw for hash, raw in zip(hashes, raws, strict=True) if raw is not None}

@@ -9,14 +9,16 @@ from ...bundles import Bundle, mix, parse
 from ...codec import Record, decode, encode
 from ...context import Context
 from ...errors import Conflict, Invalid, NotFound
+from ...operations import OWN
 from ...paths import check_name, child_path, join_path, split_path
 from ...results import PointerRow
 from ..core import Core
+from ..layout.author import are_all_by, authors_of
 from ..layout.record import Entry
 from ..tree.find import Found, find, find_place, name, not_found
 from ..tree.load import load_state
 from .read import load_bundles
-from .write import Write, change_objects, check_bundles, store
+from .write import Write, change_objects, check_sent, store
 
 
 async def add(
@@ -33,7 +35,7 @@ async def add(
         _list_in(state, field, path).extend(added)
         return entry, encode(state)
 
-    puts = await check_bundles(core, set(bundles or {}), bundles or {}, path)
+    puts = await check_sent(core, context, set(bundles or {}), bundles, path)
     write = Write(await name(core, path), edit, 0, values, needs=True)
     return (await change_objects(core, context, [write], "add", puts))[0]
 
@@ -72,6 +74,9 @@ async def mixin(
     states = [await load_state(core, each.entry, each.path) for each in found]
     mixed, state = mix_objects(classes, states, class_name, bundles)
     sent = {mixed.hash: mixed.data}
+    authors = {each.hash: await authors_of(core.store, each.hash) for each in classes if each is not None}
+    if are_all_by(context.principal, authors):
+        sent[OWN] = mixed.hash.encode()
     return await store(core, context, target, state, class_name, mixed.hash, 0, "file", "", sent)
 
 

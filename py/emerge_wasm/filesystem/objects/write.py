@@ -18,6 +18,7 @@ from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
 from ..layout import access
+from ..layout.author import new_authors
 from ..layout.place import PathNames, Place
 from ..layout.record import Entry
 from ..tree.find import find_places, name, not_found, read_uuid
@@ -79,7 +80,7 @@ async def store_one(core: Core, context: Context, args: Arguments, *, held: bool
     """Do a store with these arguments. `held`: who calls has the lock of the path already."""
     path, state, class_name, bundle, version, type, perms, bundles, uuid, node = args
     write = await _store_write(core, path, state, class_name, bundle, version, type, perms, uuid, node)
-    puts = await check_bundles(core, {bundle}, bundles or {}, path)
+    puts = await check_sent(core, context, {bundle}, bundles, path)
     return (await change_objects(core, context, [write], "store", puts, held=held))[0]
 
 
@@ -98,7 +99,7 @@ async def storeall(core: Core, context: Context, objects: Values, bundles: dict[
     for inside in {names[:depth] for names in above for depth in range(1, len(names) + 1)} & writes.keys():
         path = join_path(*inside)
         raise Invalid(f"{path} is stored as an object, so nothing can be in it", path=path, remedy="store one of both")
-    puts = await check_bundles(core, needed, bundles or {}, "these objects")
+    puts = await check_sent(core, context, needed, bundles, "these objects")
     return await change_objects(core, context, list(writes.values()), "store", puts) if writes else []
 
 
@@ -171,6 +172,11 @@ def _check_state(state: bytes, path: str) -> dict[str, object]:
     return fields
 
 
+async def check_sent(core: Core, context: Context, needed: set[str], sent: dict[str, bytes] | None, path: str) -> Puts:
+    """Check likewise what came with an object; return also the rows of the classes that the caller stands for."""
+    return await check_bundles(core, needed, sent or {}, path) + await new_authors(core.store, context, sent or {})
+
+
 async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], path: str) -> Puts:
     """Check that the needed classes, and all they require, are sent along or stored; return the new ones to put.
 
@@ -222,7 +228,7 @@ async def change_objects(
             for write, place in zip(writes, places, strict=True)
         ]
         await commit(core, change)
-        core.known_bundles.update(key.decode() for _, key, _ in puts)
+        core.known_bundles.update(key.decode() for space, key, _ in puts if space == "bundles")
         return rows
 
     lock = nullcontext() if held else core.writers.hold(writes[0].names if len(writes) == 1 else ())

@@ -17,6 +17,7 @@ import emerge_wasm
 
 from ... import sync
 from ...clients import Client, SyncClient
+from ...clients.trust import CONFINED
 from ...codec import encode
 from ...context import Clock
 from ...errors import EmergeError, Invalid, LimitExceeded
@@ -54,6 +55,7 @@ class Worker:
         self.printer = Printer(connection, alarm)
         self.bundles: dict[str, bytes] = {}
         self.client = Client(NodeTransport(connection))
+        self.client.trusted = CONFINED  # this process is confined
         self.fs = SyncClient(self._open, "fs")
         self.given: dict[str, Callable[[], object]] = {"fs": lambda: self.fs, "afs": lambda: self.client}
         self._peak = 0  # the peak last reported to the node
@@ -121,10 +123,10 @@ class Worker:
         new: dict[str, bytes],
         hashes: list[str],
         method: str,
+        kwargs: dict[str, Any],
         timeout: float,
         processor: float,
         args: list[object],
-        kwargs: dict[str, Any],
     ) -> list[object]:
         call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
         try:
