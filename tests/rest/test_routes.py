@@ -172,6 +172,31 @@ async def test_bad_queries_are_named(http: httpx.AsyncClient, service: Service, 
     assert service.asked == []
 
 
+DEAR_BODIES = [
+    (b'{"path": "/a", "method": "m", "args": [' + b"[]," * 5_000_000 + b"[]]}", "values"),
+    (b'{"path": "/a", "method": "m", "args": [' + b"1," * 300_000 + b"1]}", "values"),
+    (b'{"path": "/a", "method": "m", "args": [' + b'{"$value": "[]"},' * 2_000 + b"1]}", "literals"),
+    (b'{"path": "/a", "method": "m", "args": [{"$value": "[' + b"[]," * 30_000 + b']"}]}', "literals"),
+]
+
+
+@pytest.mark.parametrize(("body", "limit"), DEAR_BODIES, ids=["lists", "numbers", "literals", "a literal"])
+async def test_a_body_that_would_become_much_is_refused(
+    http: httpx.AsyncClient, service: Service, body: bytes, limit: str
+) -> None:
+    answer = await http.post("/run", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "LimitExceeded")
+    assert answer.json()["details"]["limit"] == limit and answer.json()["remedy"]
+    assert service.asked == []
+
+
+async def test_commas_and_brackets_within_a_text_are_no_values(http: httpx.AsyncClient, service: Service) -> None:
+    service.answers["run"] = None
+    text = '[{",' * 100_000
+    assert (await http.post("/run", json={"path": "/a", "method": "m", "args": [text]})).status_code == 200
+    assert service.asked[3] == [text]
+
+
 async def test_bad_msgpack_is_refused(http: httpx.AsyncClient, service: Service) -> None:
     for body in (b"\xc1", b"", b"\x91\x01", b"\x81\x01\x01", encode({"path": 1})):
         answer = await http.post("/cat", content=body, headers=MSGPACK)

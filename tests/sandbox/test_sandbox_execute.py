@@ -6,11 +6,16 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
+from contextlib import ExitStack, redirect_stdout
+from contextvars import copy_context
+from io import StringIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
-from emerge_wasm.filesystem.runs.inside.capture import Stop, capture
+from emerge_wasm.filesystem.runs.inside.capture import Output, Stop, capture
 from emerge_wasm.filesystem.runs.inside.execute import execute
 from emerge_wasm.sandbox.frame import BadFrame, Splitter, pack_frame
 
@@ -54,6 +59,47 @@ async def test_overlapping_captures_keep_their_lines_apart() -> None:
 
     assert await asyncio.gather(speak("a", 0.01), speak("b", 0.004)) == ["aaa", "bbb"]
     assert sys.stdout is before
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["print", "close", "spoil", "redirect", "leave"]))))
+def test_a_capture_gets_its_own_lines_whatever_code_does_to_its_output(steps: list[tuple[int, str]]) -> None:
+    before, spoken = (sys.stdout, sys.stderr), dict[int, str]()
+    contexts = [copy_context() for _ in range(3)]
+    blocks: dict[int, ExitStack] = {}
+    outputs: dict[int, Output] = {}
+
+    def do(number: int, step: str) -> None:
+        if step == "leave":
+            blocks.pop(number).close()
+            assert outputs.pop(number).text() == spoken.pop(number)
+        elif step == "close":
+            sys.stdout.close()
+        elif step == "spoil" and len(blocks) == 1:  # what others that run use, code may spoil
+            vars(sys.stdout)["write"] = None
+            del vars(sys.stdout)["write"]
+            vars(sys.stdout)["left"] = number
+        elif step == "redirect":
+            with redirect_stdout(StringIO()) as elsewhere:
+                print("elsewhere", end="")
+            assert elsewhere.getvalue() == "elsewhere"
+        else:
+            print(number, end="")
+            spoken[number] += f"{number}"
+
+    def enter(number: int) -> None:
+        if not blocks:
+            assert "left" not in vars(sys.stdout)
+        blocks[number] = ExitStack()
+        outputs[number] = blocks[number].enter_context(capture(1000))
+        spoken[number] = ""
+
+    for number, step in steps:
+        if number not in blocks:
+            contexts[number].run(enter, number)
+        contexts[number].run(do, number, step)
+    for number in list(blocks):
+        contexts[number].run(do, number, "leave")
+    assert (sys.stdout, sys.stderr) == before and not sys.stdout.closed
 
 
 def test_output_stops_and_stays_stopped() -> None:

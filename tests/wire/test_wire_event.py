@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from emerge_wasm.errors import Conflict, EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.wire import event
+from emerge_wasm.wire.duplex import Duplex
 from emerge_wasm.wire.event import Ids
+from emerge_wasm.wire.server import RequestRefused, ServerChannels
 
 IDS = Ids()
 
@@ -171,3 +174,35 @@ def test_a_malformed_error_is_still_an_error(wire: Any) -> None:
 def test_a_request_is_laid_out_as_any_event(args: Any, context: dict[str, Any] | None) -> None:
     header: dict[str, Any] = {"message_id": IDS(), "v": 3, **({"context": context} if context else {})}
     assert event.encode_request(header["message_id"], "get", args, context) == event.encode(header, "get", args)
+
+
+def many(count: int) -> bytes:
+    return b"\xdd" + count.to_bytes(4, "big") + b"\x90" * count
+
+
+def test_what_an_event_would_become_is_bounded_in_its_header_its_name_and_its_args() -> None:
+    """Fifteen megabytes of empty lists, wherever they are, are refused before there is one of them."""
+    lists = many(15_000_000)
+    tracemalloc.start()
+    try:
+        for payload in (b"\x93\x81\xa1x" + lists + b"\xa1x\x90", b"\x93\x80" + lists + b"\x90"):
+            for read in (event.peek, event.decode):
+                with pytest.raises((Invalid, LimitExceeded)):
+                    read(payload)
+        payload = b"\x93\x80\xa1x\x91" + lists
+        assert event.peek(payload) == ({}, "x")
+        with pytest.raises(LimitExceeded) as caught:
+            event.decode(payload, cost=event.REQUEST_COST)
+        assert caught.value.details["limit"] == "values"
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(lists)  # copies of the bytes; lists take 80 times as much
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_server_and_a_host_refuse_what_would_become_much() -> None:
+    """A client hears which limit it was; a worker that sends such an event is one that broke the rules."""
+    header = b"\x93\x82\xaamessage_id\xa1a\xa1v\x03\xa3get\x91"
+    refused = ServerChannels().receive("peer", header + many(1_000_000), 0)
+    assert isinstance(refused, RequestRefused) and refused.reason.details["limit"] == "values"
+    with pytest.raises(Invalid, match="values"):
+        Duplex.of_host(requests=8).receive(header + many(1_000_000))

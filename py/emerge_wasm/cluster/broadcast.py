@@ -17,6 +17,7 @@ from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoin
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError
 from ..operations import Wire
+from ..wire.event import REQUEST_COST
 from .authenticator import Authenticator, KeyChange
 from .listener import Listener
 
@@ -124,7 +125,7 @@ class Broadcast:
 
     def _receive(self, node: str, payload: bytes) -> None:
         try:
-            message = codec.decode(payload)
+            message = codec.decode(payload, cost=REQUEST_COST)
         except EmergeError:
             message = None
         if isinstance(message, dict):

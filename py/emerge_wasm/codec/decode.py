@@ -1,7 +1,8 @@
 """Decode bytes to values. Any bytes give a value or one of two errors: Invalid, LimitExceeded.
 
-The work of msgpack is bounded here: a length is believed only when that many bytes are there, an extension within an
-extension is counted, and the result is no deeper than DEPTH_LIMIT, where the depth of what is shared is counted anew.
+The work of msgpack is bounded here: what a message would become is known before (`cost.py`), a length is believed only
+when that many bytes are there, an extension within an extension is counted, and the result is no deeper than
+DEPTH_LIMIT, where the depth of what is shared is counted anew.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uuid import UUID
 from msgpack import StackError
 
 from ..errors import EmergeError, Invalid, LimitExceeded
+from .cost import COST_LIMIT, check_cost
 from .msgpack_engine import engine
 from .record_maker import RecordMaker
 from .standard import CONTAINERS, NAMES, PLAIN, fill, pairs_of
@@ -223,17 +225,17 @@ def check_depth(value: object, data: bytes, shared: Set[int] = frozenset()) -> N
         return  # its keys are texts: other ones come as an extension
     if not _holds_more(DEPTH_LIMIT, data, _NOT_HEADS):
         return
-    level = [value]
+    level: list[Value] = [value] if type(value) in _CONTAINERS else []
     for _ in range(DEPTH_LIMIT):
-        level = [
-            item
-            for container in level
-            if type(container) in _CONTAINERS
-            for item in _children(container)
-            if id(item) not in shared
-        ]
-        if not level:
+        inner: list[Value] = []
+        for container in level:
+            kind = type(container)
+            held: Iterable[object] = container if kind is list or kind is tuple else _held(container)
+            if not _CONTAINERS.isdisjoint(map(type, held)):
+                inner += [each for each in held if type(each) in _CONTAINERS and each and id(each) not in shared]
+        if not inner:
             return
+        level = inner
     raise too_deep()
 
 
@@ -246,18 +248,14 @@ def _holds_more(most: int, data: bytes, others: bytes) -> bool:
     return len(middle.translate(None, others)) > most or len(data.translate(None, others)) > most
 
 
-def _children(container: Value) -> Iterable[object]:
-    held: Iterable[object]
+def _held(container: Value) -> Iterable[object]:
     if isinstance(container, Record):
-        held = container.fields.values()
-    elif isinstance(container, (dict, SimpleNamespace)):
+        return container.fields.values()
+    if isinstance(container, (dict, SimpleNamespace)):
         pairs = pairs_of(container)
-        held = [*pairs.keys(), *pairs.values()]
-    else:
-        held = container
-    if _CONTAINERS.isdisjoint(map(type, held)):
-        return ()
-    return [item for item in held if type(item) in _CONTAINERS]
+        return [*pairs.keys(), *pairs.values()]
+    held: Iterable[object] = container
+    return held
 
 
 def _complex(decoder: Decoder, data: bytes) -> complex:
@@ -349,12 +347,13 @@ _READ: dict[int, ReadExtension] = {
 RECORDS = RecordMaker()
 
 
-def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS) -> Value:
+def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS, cost: int = COST_LIMIT) -> Value:
     """Decode the value that `encode` wrote. No code is run: a nested dataclass becomes what `maker` makes.
 
     Raises:
         Invalid: the bytes are not exactly one well-formed value.
-        LimitExceeded: more than `limit` bytes or DEPTH_LIMIT levels; `details["limit"]` is "size" or "depth".
+        LimitExceeded: more than `limit` bytes, DEPTH_LIMIT levels or a cost of `cost` (see `cost.py`), which is
+            found before anything is made; `details["limit"]` is "size", "depth" or "values".
     """
     if type(data) is not bytes:
         if not isinstance(data, (bytes, bytearray, memoryview)):
@@ -362,6 +361,7 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS
         data = bytes(data)
     if len(data) > limit:
         raise too_large(f"the message has {len(data)} bytes", limit)
+    check_cost(data, cost)
     decoder = Decoder(maker)
     try:
         value = decoder.read(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import LimitExceeded
+from .cost import check_cost
 from .encoder import PLAIN, BundleOf, Encoder, MetTwice, Refusal
 from .graph import lower_graph
 from .msgpack_engine import engine
@@ -19,7 +20,7 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
 
     Raises:
         CannotShip, Invalid: a value cannot be written; `details["field"]` names its place.
-        LimitExceeded: the value is too large or too deep.
+        LimitExceeded: the value is too large, too deep, or too many values (see `cost.py`).
     """
     try:
         try:
@@ -32,6 +33,7 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
         raise LimitExceeded("the value is nested too deep for this stack", limit="depth") from None
     if len(data) > limit:
         raise too_large(f"the value has {len(data)} bytes", limit)
+    check_cost(data)
     return data
 
 

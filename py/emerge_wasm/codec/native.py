@@ -24,7 +24,7 @@ class PackageMaker(RecordMaker):
 
 def native(value: Value) -> Value:
     """Return a decoded value with the values of packages that are here in place of their records."""
-    if not _holds_package(value):
+    if (type(value) in (list, dict) and not value) or not _holds_package(value):
         return value
     try:
         return decode(encode(value), maker=PackageMaker())

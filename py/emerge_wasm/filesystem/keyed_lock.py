@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -40,16 +39,9 @@ class KeyedLock(Generic[K]):
                 return
         del self._held[key]
 
-    @asynccontextmanager
-    async def hold(self, key: K) -> AsyncIterator[bool]:
-        """Hold the lock of a key; yield whether somebody else had it."""
-        turn = self.take(key)
-        try:
-            if turn is not None:
-                await turn
-            yield turn is not None
-        finally:
-            self.leave(key, turn)
+    def hold(self, key: K) -> LockHold[K]:
+        """Return a context that holds the lock of a key, and gives whether somebody else had it."""
+        return LockHold(self, key)
 
     def leave(self, key: K, turn: asyncio.Future[None] | None) -> None:
         """Release a lock, or wait for it no longer: `turn` is what `take` returned."""
@@ -57,3 +49,27 @@ class KeyedLock(Generic[K]):
             turn.cancel()
         elif turn is None or not turn.cancelled():
             self.release(key)
+
+
+class LockHold(Generic[K]):
+    """The lock of one key, held by `async with`."""
+
+    __slots__ = ("_key", "_lock", "_turn")
+
+    def __init__(self, lock: KeyedLock[K], key: K) -> None:
+        self._lock = lock
+        self._key = key
+
+    async def __aenter__(self) -> bool:
+        turn = self._turn = self._lock.take(self._key)
+        if turn is None:
+            return False
+        try:
+            await turn
+        except BaseException:
+            self._lock.leave(self._key, turn)
+            raise
+        return True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.leave(self._key, self._turn)

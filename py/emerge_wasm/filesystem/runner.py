@@ -27,7 +27,8 @@ class RunCall:
     `pointer` is the wire map of its Pointer, `state` its encoded state, `bundles` every class bundle its class
     needs (hash: bytes), `args` and `kwargs` decoded plain data, `timeout` seconds of wall time. `principal` is the
     caller: a process that ran code for one principal never runs it for another. `nested`: the caller limits how many
-    calls run at once (see `runs/capacity.py`), so the runner must not queue this one.
+    calls run at once (see `runs/capacity.py`), so the runner must not queue this one. `encoded` is [args, kwargs] as
+    the codec writes it, where that is at hand.
     """
 
     path: str
@@ -40,6 +41,7 @@ class RunCall:
     timeout: float
     principal: str = ""
     nested: bool = False
+    encoded: bytes = b""
 
     @property
     def title(self) -> str:

@@ -50,13 +50,18 @@ class RecentMoves:
             while len(moves) > TOLD and next(iter(moves.values()))[0] < monotonic():
                 moves.popitem(last=False)
 
+    def note(self, filesystem: str, source: str, target: str) -> None:
+        """Note a move that comes about at this moment."""
+        with self.noted(filesystem, source, target):
+            pass
+
     async def review(self, core: Core) -> None:
         """Learn from a store that other processes move something, too."""
         rows = await core.store.scan("meta", LAST, prefix_end(LAST))
         marks = [row for row in rows if row[0] != LAST + core.node.encode()]
         if marks != self._marks.get(core.uuid, []):
-            with self.noted(core.uuid, ANYWHERE, ANYWHERE):
-                self._marks[core.uuid] = marks
+            self.note(core.uuid, ANYWHERE, ANYWHERE)
+            self._marks[core.uuid] = marks
 
     def told(self, filesystem: str) -> list[tuple[float, str, str]]:
         """The last moves: [seconds ago, source, target]."""

@@ -251,7 +251,9 @@ class SearchRoutes:
         A page that goes on with others is not asked for again, unless what was moved before does not matter: `by_page`.
         """
         if not self._locator.is_apart(args.path):
-            return await ask(args, context, MoveCheck(args.path))
+            answer = await ask(args, context, MoveCheck(args.path))
+            if not self._locator.is_apart(args.path):
+                return answer
         context = replace(context, part=True)
         goes_on = bool(getattr(args, "cursor", "")) and not by_page
         for pause in (0.0,) if goes_on else PAUSES:

@@ -395,6 +395,8 @@ class Volumes:
     def _take(self, table: MountTable, raw: bytes) -> None:
         if self.table is None or {each.path for each in self.table.volumes} - {each.path for each in table.volumes}:
             self.shrunk = table.version
+        if self.table is not None:
+            self._note_moves(self.table, table)
         self.table, self._raw = table, raw
         self.taken = {path: to for path, to in self.taken.items() if not self.is_named(path, *to)}
         seeds = [member.rpc for member in table.members if member.filesystem != self.own]
@@ -403,6 +405,14 @@ class Volumes:
         self._newer = asyncio.Event()
         for callback in self.on_table:
             callback(table)
+
+    def _note_moves(self, before: MountTable, after: MountTable) -> None:
+        """Note what changes its owner by a new table: a search may have begun by the one before."""
+        for path in {volume.path for volume in (*before.volumes, *after.volumes)}:
+            owners = {table.volume_of(path).filesystem for table in (before, after)}
+            for each in owners if len(owners) > 1 else ():
+                if self.local(each) is not None:
+                    self.moves.note(each, path, path)
 
 
 def _below(path: str, top: str) -> bool:

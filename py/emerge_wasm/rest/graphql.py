@@ -6,7 +6,6 @@ graphql-sse). The node answers: nothing here reads a document, and graphql-core 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from ..errors import Invalid
 from ..operations import Answer, Dispatch, Wire
 from .app import Admit, RequestLimits, RESTApp, check_method, media_type
 from .exchange import Exchange
-from .form import JSON, Form, read_context, write_json
+from .form import JSON, Form, parse_json, read_context, write_json
 from .gate import HTTPRefused
 
 PREFIX = "/graphql"
@@ -74,10 +73,7 @@ class _Exchange(Exchange):
 
 def read_request(body: bytes) -> tuple[str, Wire | None, str]:
     """Read (document, variables, name of the operation) from a request's body; Invalid when it is none."""
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"this is not JSON: {str(error)[:200]}", remedy=_USAGE) from None
+    asked = parse_json(body)
     if not isinstance(asked, dict):
         raise Invalid("the body is not an object", remedy=_USAGE)
     query, variables, name = asked.get("query"), asked.get("variables"), asked.get("operationName")

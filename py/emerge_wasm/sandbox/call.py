@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import EmergeError, ExecutionFailed, LimitExceeded
+from ..wire.event import SentArguments
 from .frame import BadFrame
 from .host_session import HostSession
 from .process import WorkerGone, WorkerProcess
@@ -42,7 +43,7 @@ class WorkerCall:
         self,
         process: WorkerProcess,
         name: str,
-        args: Sequence[object],
+        args: SentArguments,
         session: HostSession,
         read: Callable[[object], R],
     ) -> R:
@@ -106,7 +107,7 @@ class Deadline:
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._wall, self._processor = wall + GRACE, processor + GRACE
-        self._begin()
+        self._late = self._loop.time() + self._wall
         self._soonest = (processor + GRACE) / _CORES  # seconds until it could have used its processor time on all cores
 
     def _begin(self) -> None:
@@ -123,11 +124,16 @@ class Deadline:
             self._begin()
 
     def __enter__(self) -> Deadline:
-        self._wait()
+        self._timer: asyncio.Handle = self._loop.call_soon(self._start)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+
+    def _start(self) -> None:
+        """Look at the clock, which is dear, while the worker begins: the call was sent to it in the last turn."""
+        self._used_up = self._process.processor_time() + self._processor
+        self._wait()
 
     def _wait(self) -> None:
         self._timer = self._loop.call_at(min(self._late, self._loop.time() + self._soonest), self._check)

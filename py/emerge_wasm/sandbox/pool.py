@@ -13,9 +13,11 @@ from hashlib import sha256
 from typing import Any, Self
 
 from ..codec import decode, encode
+from ..codec.msgpack_engine import engine
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ..filesystem.runs.inside.execute import RunLimits
+from ..wire.event import SentArguments, Unopened
 from .call import GRACE, WorkerCall
 from .forkserver import ForkServer
 from .host_session import HostSession
@@ -31,6 +33,8 @@ from .worker_pool import WorkerKey, WorkerLifetime, WorkerPool, describe_missing
 LIFE = 3600
 """Seconds of processor time after which the kernel kills a worker, independently of its node."""
 SLACK = 1 << 20  # bytes of a frame beside result, state and output
+
+_TWO, _TEN = b"\x92", b"\x9a"  # how arrays of two and of ten begin in msgpack
 
 
 class Pool:
@@ -73,7 +77,7 @@ class Pool:
         self._turn = asyncio.Semaphore(size)
         self._last_turn = asyncio.Semaphore(size)  # for calls that make no nested calls and so are certain to end
         self._queued = 0
-        self._closed = False
+        self.closed = False
         self._packages = PackageCheck(self.interpreter)
 
     @property
@@ -114,7 +118,7 @@ class Pool:
 
     async def close(self) -> None:
         """End every worker; calls under way fail with Unavailable."""
-        self._closed = True
+        self.closed = True
         await self.workers.close()
         await self.forkserver.close()
 
@@ -126,20 +130,10 @@ class Pool:
         session = HostSession(host, self.limits.output)
         async with (
             self._place(call.path, self._last_turn if host is None else self._turn, nested=call.nested),
-            self._worker((call.principal, str(call.pointer.get("bundle", ""))), work) as process,
+            _WorkerLoan(self, (call.principal, str(call.pointer.get("bundle", ""))), work) as process,
         ):
             new = _unknown(process, call.bundles)
-            args: list[object] = [
-                call.path,
-                call.pointer,
-                call.state,
-                new,
-                list(call.bundles),
-                call.method,
-                call.kwargs,
-            ]
-            args += [work.wall, work.processor, list(call.args)]
-            done = await work.run(process, "run", args, session, read_run)
+            done = await work.run(process, "run", sent_call(call, new, work), session, read_run)
             process.known.update(new)
         digest = sha256(done.result).hexdigest()
         return RunOutcome(_decode(done.result, call), done.state, session.output, done.milliseconds, digest)
@@ -151,7 +145,7 @@ class Pool:
         session = HostSession(None, self.limits.output)
         code = [call.expression, sorted(call.bundles)]  # other classes need another worker
         key = (call.principal, "expression " + sha256(encode(code)).hexdigest())
-        async with self._place(None, self._last_turn), self._worker(key, work) as process:
+        async with self._place(None, self._last_turn), _WorkerLoan(self, key, work) as process:
             new = _unknown(process, call.bundles)
             rows = [list(row) for row in call.rows]
             args = [call.expression, rows, new, list(call.bundles), work.wall, work.processor]
@@ -215,21 +209,39 @@ class Pool:
         finally:
             self._queued -= 1
 
-    @asynccontextmanager
-    async def _worker(self, key: WorkerKey, work: WorkerCall) -> AsyncIterator[WorkerProcess]:
-        """Take a worker for this code and principal; dismiss it afterwards if the call may have left traces in it."""
-        if self._closed:
-            raise Unavailable("the sandbox is closed", path=work.path)
-        process = await self.workers.take(key)
-        work.peak = process.base  # until the worker reports on this call
+
+class _WorkerLoan:
+    """A worker for one call of this code and principal; dismissed afterwards if the call may have left traces in it."""
+
+    __slots__ = ("_key", "_pool", "_process", "_work")
+
+    def __init__(self, pool: Pool, key: WorkerKey, work: WorkerCall) -> None:
+        self._pool = pool
+        self._key = key
+        self._work = work
+
+    async def __aenter__(self) -> WorkerProcess:
+        if self._pool.closed:
+            raise Unavailable("the sandbox is closed", path=self._work.path)
+        process = self._process = await self._pool.workers.take(self._key)
+        self._work.peak = process.base  # until the worker reports on this call
+        return process
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.workers.give_back(self._key, self._process, self._work.peak)
+        if self._pool.closed and kind is not None and issubclass(kind, ExecutionFailed):
+            raise Unavailable(f"{self._work.what}: the sandbox was closed", path=self._work.path) from None
+
+
+def sent_call(call: RunCall, new: dict[str, bytes], work: WorkerCall) -> SentArguments:
+    """Return the arguments of a worker's `run`; those of the method go on as they are encoded already, if they are."""
+    known = [call.path, call.pointer, call.state, new, list(call.bundles), call.method, work.wall, work.processor]
+    if call.encoded[:1] == _TWO:
         try:
-            yield process
-        except ExecutionFailed:
-            if self._closed:
-                raise Unavailable(f"{work.what}: the sandbox was closed", path=work.path) from None
-            raise
-        finally:
-            self.workers.give_back(key, process, work.peak)
+            return Unopened(_TEN + engine.packb(known)[1:] + call.encoded[1:])
+        except (OverflowError, TypeError, UnicodeEncodeError):  # the codec knows how
+            pass
+    return [*known, list(call.args), call.kwargs]
 
 
 def _unknown(process: WorkerProcess, bundles: dict[str, bytes]) -> dict[str, bytes]:

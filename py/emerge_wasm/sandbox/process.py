@@ -8,13 +8,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
 from ..errors import EmergeError, Invalid, Unavailable
 from ..operations import Answer
 from ..wire.duplex import Duplex
+from ..wire.event import SentArguments
 from ..wire.link import Link
 from ..wire.server import ServerRequest
 from .frame import BadFrame, Splitter, pack_frame
@@ -127,7 +128,7 @@ class WorkerProcess(asyncio.Protocol):
         """Whether the worker can take another call."""
         return self._transport is not None and not self._transport.is_closing()
 
-    async def call(self, name: str, args: Sequence[object], session: HostSession) -> Any:
+    async def call(self, name: str, args: SentArguments, session: HostSession) -> Any:
         """Make a call and return its answer.
 
         Raises:
@@ -143,7 +144,8 @@ class WorkerProcess(asyncio.Protocol):
         finally:
             if session.asked:
                 self.kill("it did not wait for an answer")
-            await self._link.cancel()
+            if self._link.busy:
+                await self._link.cancel()
             self._session = None
             if self._threads() > 1:
                 session.peak = -1
@@ -163,10 +165,11 @@ class WorkerProcess(asyncio.Protocol):
         """Return its processor time so far in seconds, for all threads; 0 where the system does not report it."""
         if sys.platform != "linux":
             return 0.0
-        with suppress(OSError):
+        try:
             self.spent = time.clock_gettime((~self.pid << 3) | 2)  # the kernel's id of a process's CPU clock
-            return self.spent
-        return 0.0
+        except OSError:
+            return 0.0
+        return self.spent
 
     def kill(self, fault: str = "") -> None:
         """Kill the process at once."""

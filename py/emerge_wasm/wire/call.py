@@ -12,7 +12,7 @@ from typing import Any
 from ..context import Wire
 from ..errors import EmergeError
 from .client import ClientProtocol, Reply, ReplyKind
-from .event import Payload
+from .event import Payload, SentArguments
 from .gather import EventFrames
 
 
@@ -41,7 +41,7 @@ class Calls:
     async def call(
         self,
         name: str,
-        args: Sequence[object],
+        args: SentArguments,
         context: Wire | None = None,
         hear: Callable[[object], None] | None = None,
         *,
@@ -100,7 +100,7 @@ class Calls:
             self._timer.cancel()
             self._timer = None
 
-    def _open(self, name: str, args: Sequence[object], context: Wire | None, *, unopened: bool = False) -> bytes:
+    def _open(self, name: str, args: SentArguments, context: Wire | None, *, unopened: bool = False) -> bytes:
         loop = asyncio.get_running_loop()
         channel, payload = self.protocol.request(name, args, loop.time(), context, unopened=unopened)
         try:

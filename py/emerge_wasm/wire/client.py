@@ -6,7 +6,6 @@ The caller sends the returned bytes, feeds what it receives, and calls `tick` ab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -82,7 +81,7 @@ class ClientProtocol:
         return channel in self._channels
 
     def request(
-        self, name: str, args: Sequence[object], now: float, context: Wire | None = None, *, unopened: bool = False
+        self, name: str, args: event.SentArguments, now: float, context: Wire | None = None, *, unopened: bool = False
     ) -> tuple[bytes, Payload]:
         """Open a channel: return (channel id, payload to send).
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from ..codec.cost import COST_LIMIT
 from ..errors import EmergeError, Invalid
 from . import event
 from .client import ClientProtocol, Reply, ReplyKind
@@ -47,7 +48,7 @@ class Duplex:
         ids = Ids()
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, ids=ids),
-            ServerChannels(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
+            ServerChannels(heartbeat=0, limit=limit, cost=COST_LIMIT, credit=PIECES, ids=ids),
         )
 
     def receive(self, payload: bytes) -> DuplexAction | None:
@@ -57,7 +58,7 @@ class Duplex:
             Invalid: the other side must not send this: it is malformed, on no channel, or exceeds its credit.
         """
         try:
-            found = event.decode(payload, self.client.limit)
+            found = event.decode(payload, self.client.limit, self.server.cost)
         except EmergeError as error:
             raise Invalid(f"it sent what cannot be read: {error.message}") from None
         key = found.header.get("response_to")

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import msgpack
 
 from .. import codec
+from ..codec.cost import COST_LIMIT, check_cost
 from ..codec.msgpack_engine import engine
 from ..codec.value import too_large
 from ..context import Wire
-from ..errors import EmergeError, ExecutionFailed, Invalid, error_from_wire
+from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
 from .gather import EventFrames, decode_frames, encode_frames, total
 
 HEARTBEAT = "_zpc_hb"
@@ -33,6 +34,12 @@ SIZE_LIMIT = 64 * 1024 * 1024
 
 LARGEST = 1 << 30
 """The largest event in bytes where the caller enforces its own limit."""
+
+REQUEST_COST = 1_000_000
+"""The most that an event of one who is not trusted may cost to decode: as many numbers, 111,000 lists, 30,000 dates."""
+
+HEADER_COST = 100_000
+"""The most that a header may cost to decode."""
 
 ENVELOPE = 4096
 """The bytes that `peek` reads first; an envelope is rarely longer (an error's header may be)."""
@@ -75,7 +82,7 @@ class Event(NamedTuple):
 
 
 class Unopened(NamedTuple):
-    """A result in the bytes that it came in, to be passed on as it is."""
+    """A result, or the array of a call's arguments, in the bytes that it is sent in."""
 
     data: bytes
 
@@ -85,6 +92,10 @@ class Unopened(NamedTuple):
             return codec.decode(self.data, limit=LARGEST)
         except _BAD as error:
             raise Invalid(f"this is not a result: {_reason(error)}", remedy="update the node that sent it") from None
+
+
+SentArguments = Sequence[object] | Unopened
+"""The arguments of a call."""
 
 
 class Ids:
@@ -103,35 +114,47 @@ class Ids:
 
 
 def encode(header: Header, name: str, args: object) -> bytes:
-    """Encode an event. Tuples at the top of args become lists, as zerorpc peers expect.
+    """Encode an event.
 
     Raises:
         CannotShip, Invalid: the codec cannot write a value.
     """
     if type(args) is tuple or type(args) is list:
-        args = [list(arg) if type(arg) is tuple else arg for arg in args]
+        args = _without_tuples(args)
     return codec.encode([header, name, args], limit=LARGEST)
 
 
-def encode_request(channel: bytes, name: str, args: Sequence[object], context: Wire | None = None) -> bytes:
+def encode_request(channel: bytes, name: str, args: SentArguments, context: Wire | None = None) -> bytes:
     """Encode a request that opens a channel, with zerorpc's header and the call's context, if any."""
     if context:
-        return encode({"message_id": channel, "v": 3, "context": context}, name, args)
-    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
-    head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
-    return head + codec.encode(plain, limit=LARGEST)
+        head = b"\x93" + codec.encode({"message_id": channel, "v": 3, "context": context}) + _packed(name)
+    else:
+        head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
+    return head + _encode_args(args)
+
+
+def _encode_args(args: SentArguments) -> bytes:
+    if type(args) is Unopened:
+        return args.data
+    return codec.encode(_without_tuples(args), limit=LARGEST)
+
+
+def _without_tuples(args: Sequence[object]) -> list[object]:
+    """Tuples at the top become lists, as zerorpc peers expect."""
+    return [list(arg) if type(arg) is tuple else arg for arg in args]
 
 
 def encode_request_frames(
-    channel: bytes, name: str, args: Sequence[object], context: Wire | None = None, *, large: bool = True
+    channel: bytes, name: str, args: SentArguments, context: Wire | None = None, *, large: bool = True
 ) -> Payload:
     """Encode a request of one that takes events in several frames; in several itself if it has `large` bytes."""
     header: Header = {"message_id": channel, "v": 3, FRAMES: True}
     if context:
         header["context"] = context
     head = b"\x93" + engine.packb(header) + _packed(name)
-    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
-    return _after(head, encode_frames(plain, LARGEST) if large else [codec.encode(plain, limit=LARGEST)])
+    if type(args) is Unopened or not large:
+        return head + _encode_args(args)
+    return _after(head, encode_frames(_without_tuples(args), LARGEST))
 
 
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
@@ -167,20 +190,22 @@ def joined(payload: Payload) -> bytes:
     return b"".join(payload) if isinstance(payload, list) else payload
 
 
-def decode(payload: Payload, limit: int = SIZE_LIMIT) -> Event:
+def decode(payload: Payload, limit: int = SIZE_LIMIT, cost: int = COST_LIMIT) -> Event:
     """Decode an event.
 
     Raises:
-        LimitExceeded: it is longer than `limit`.
+        LimitExceeded: it is longer than `limit`, or costs more than `cost` (see `codec.cost`).
         Invalid: the bytes are not an event.
     """
     check_size(payload, limit)
     try:
         most = max(limit, SIZE_LIMIT)
         if isinstance(payload, list):
-            parts = decode_frames(payload, limit=most)
+            parts = decode_frames(payload, most, cost)
         else:
-            parts = codec.decode(payload, limit=most)
+            parts = codec.decode(payload, limit=most, cost=cost)
+    except LimitExceeded:
+        raise
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
     return _checked(parts)
@@ -196,6 +221,7 @@ def peek(payload: Payload) -> tuple[Header, str]:
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
     try:
+        check_cost(payload[: _after_values(payload, 2)], HEADER_COST)
         return _open(payload)
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
@@ -210,7 +236,7 @@ def unopened(payload: Payload, limit: int = SIZE_LIMIT) -> Unopened:
     """
     check_size(payload, limit)
     payload = joined(payload)
-    start = _header_end(payload[:ENVELOPE]) + len(_NAMES[OK])
+    start = _after_values(payload[:ENVELOPE], 1) + len(_NAMES[OK])
     if payload[start : start + 1] != b"\x91":
         raise Invalid("an OK event has one result", remedy="update the node that sent it")
     return Unopened(payload[start + 1 :])
@@ -219,9 +245,9 @@ def unopened(payload: Payload, limit: int = SIZE_LIMIT) -> Unopened:
 def replace_header(payload: bytes, header: Header) -> bytes:
     """Replace an event's header without decoding its name and args. `peek` must be able to read the payload."""
     try:
-        end = _header_end(payload[:ENVELOPE])
+        end = _after_values(payload[:ENVELOPE], 1)
     except msgpack.OutOfData:
-        end = _header_end(payload)
+        end = _after_values(payload, 1)
     return b"\x93" + engine.packb(header) + payload[end:]
 
 
@@ -306,10 +332,12 @@ def _open(payload: bytes) -> tuple[Header, str]:
     return (header if isinstance(header, dict) else {}), name
 
 
-def _header_end(payload: bytes) -> int:
+def _after_values(payload: bytes, count: int) -> int:
+    """Return where the first values of an event end."""
     unpacker = _unpacker(payload)
     unpacker.read_array_header()
-    unpacker.skip()
+    for _ in range(count):
+        unpacker.skip()
     return int(unpacker.tell())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from operator import is_
 
 from .. import codec
+from ..codec.cost import COST_LIMIT
 from ..codec.msgpack_engine import engine
 
 EventFrames = list[bytes]
@@ -61,19 +62,19 @@ def _are_outside(small: bytes, count: int) -> bool:
     return found == count == small.count(_MARK)
 
 
-def decode_frames(frames: Sequence[bytes], limit: int) -> object:
+def decode_frames(frames: Sequence[bytes], limit: int, cost: int = COST_LIMIT) -> object:
     """Decode a value. Raises as `codec.decode` does."""
     large, rest = list(frames[1::2]), list(frames[::2])
     if not large or not all(_announces(part, data) for part, data in zip(rest, large, strict=False)):
-        return codec.decode(b"".join(frames), limit=limit)
+        return codec.decode(b"".join(frames), limit=limit, cost=cost)
     count = len(large)
     parts = [part[:-_HEAD] + _MARK for part in rest[:count]]
     left = iter(large)
-    value = codec.decode(b"".join([*parts, *rest[count:]]), limit=limit)
+    value = codec.decode(b"".join([*parts, *rest[count:]]), limit=limit, cost=cost)
     value = _Exchange(lambda data: next(left, b"") if data == _TOKEN else data).of(value)
     if next(left, None) is None:
         return value
-    return codec.decode(b"".join(frames), limit=limit)  # they lie where this release does not look for them
+    return codec.decode(b"".join(frames), limit=limit, cost=cost)  # they lie where this release does not look for them
 
 
 def total(frames: Sequence[bytes]) -> int:

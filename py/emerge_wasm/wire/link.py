@@ -11,6 +11,7 @@ from .answer import Answers, RequestHandler
 from .call import Calls
 from .client import Reply
 from .duplex import Duplex
+from .event import SentArguments
 from .server import ServerChannel
 
 
@@ -39,7 +40,7 @@ class Link:
     def call(
         self,
         name: str,
-        args: Sequence[object],
+        args: SentArguments,
         hear: Callable[[object], None] | None = None,
         context: Wire | None = None,
     ) -> Awaitable[Any]:

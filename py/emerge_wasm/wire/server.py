@@ -14,7 +14,20 @@ from typing import Any, NamedTuple
 from ..context import Wire
 from ..errors import EmergeError, Invalid, LimitExceeded
 from . import event
-from .event import END, HEARTBEAT, HEARTBEAT_SECONDS, MORE, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Id, Ids, Payload
+from .event import (
+    END,
+    HEARTBEAT,
+    HEARTBEAT_SECONDS,
+    MORE,
+    REQUEST_COST,
+    SIZE_LIMIT,
+    STREAM,
+    STREAM_DONE,
+    Event,
+    Id,
+    Ids,
+    Payload,
+)
 
 CREDIT_LIMIT = 1_000_000
 
@@ -79,7 +92,8 @@ class ServerTick(NamedTuple):
 class ServerChannels:
     """All open channels of one server.
 
-    `heartbeat` is in seconds, 0 for none; `limit` the largest event in bytes; `per_peer` and `total` bound the
+    `heartbeat` is in seconds, 0 for none; `limit` the largest event in bytes, `cost` the most that one may
+    cost to decode (`codec.cost`); `per_peer` and `total` bound the
     requests under way (above them: ERR LimitExceeded); `credit` is the number of items that a stream may send before it
     is granted more, equal on both sides. `dropped` counts events that could not be read or belong to no channel.
     `frames`: answers may go in several frames to who takes them.
@@ -87,6 +101,7 @@ class ServerChannels:
 
     heartbeat: float = HEARTBEAT_SECONDS
     limit: int = SIZE_LIMIT
+    cost: int = REQUEST_COST
     per_peer: int = 1024
     total: int = 8192
     credit: int = 1
@@ -102,7 +117,7 @@ class ServerChannels:
     def receive(self, peer: Hashable, payload: Payload, now: float) -> ServerAction | None:
         """Take a message and return the action that it asks for, if any. Never raises."""
         try:
-            found = event.decode(payload, self.limit)
+            found = event.decode(payload, self.limit, self.cost)
         except EmergeError as error:
             return self._unreadable(event.first_of(payload), error)
         return self.take(peer, found, now, event.size_of(payload))

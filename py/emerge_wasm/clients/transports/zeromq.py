@@ -118,7 +118,7 @@ class DrainedSocket:
                 frame = receive_frame(last, False)
                 frames.append(frame.bytes)
             receive(frames)
-        if count:
+        if count > 1:
             self.drain_soon()  # after the callbacks that these messages scheduled, in the same turn of the loop
 
 

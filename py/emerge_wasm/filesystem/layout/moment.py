@@ -16,7 +16,7 @@ def format_date(moment: datetime) -> str:
 
 
 def utc_now() -> str:
-    return format_date(datetime.now(UTC))
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def after(date: str) -> str:

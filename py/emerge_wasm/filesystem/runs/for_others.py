@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from ...context import Context, asker
 from ...errors import EmergeError, Unavailable
@@ -44,7 +45,7 @@ async def run_part(
     feed = Feed(PARTS)
     host = Caller(
         core.dispatch,
-        inside(context, str(pointer.get("uuid", ""))),
+        partial(inside, context, str(pointer.get("uuid", ""))),
         path,
         seat,
         lambda text: feed.write(path, text),

@@ -23,12 +23,12 @@ CALLS = 10_000
 
 
 class Caller:
-    """The Host of one run, on behalf of its caller; it ends with the run."""
+    """The Host of one run, on behalf of its caller; it ends with the run. `context` gives that of its calls."""
 
     def __init__(
         self,
         dispatch: Dispatch,
-        context: Context,
+        context: Callable[[], Context],
         path: str,
         seat: Seat,
         tell: Callable[[str], None] | None = None,
@@ -36,7 +36,8 @@ class Caller:
         limit: int = CALLS,
     ) -> None:
         self._dispatch = dispatch
-        self._context = context
+        self._make_context = context
+        self._context: Context | None = None  # most runs make no calls
         self._path = path
         self._seat = seat
         self._tell = tell
@@ -89,6 +90,8 @@ class Caller:
                 limit="filesystem calls",
             )
             raise self._limited
+        if self._context is None:
+            self._context = self._make_context()
         return self._dispatch(name, args, self._context.narrowed(wanted))
 
     def _is_over(self) -> Unavailable:

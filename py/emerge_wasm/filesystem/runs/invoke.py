@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from ...codec import encode
 from ...context import asker
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ...operations import Context
@@ -27,6 +29,8 @@ from .receipt import digest, make_receipt
 OBJECT_LOCKS = Part(ObjectLocks)
 CAPACITY = Part(Capacity)
 
+_NO_ARGUMENTS = encode([[], {}])
+
 ATTEMPTS = 5
 """Times that a method is run, each on the newest version, when others change the same fields meanwhile."""
 
@@ -34,12 +38,12 @@ ATTEMPTS = 5
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """A method call to run. `operation` is that of the version it makes; a `query` keeps its results. `give` takes what
-    is read of the object in parts."""
+    is read of the object in parts. `encoded` is [args, kwargs] as the codec writes it."""
 
     method: str
     args: list[object]
     kwargs: dict[str, object]
-    arguments: str  # digest of args and kwargs
+    encoded: bytes
     operation: str = "run"
     give: Give | None = None
 
@@ -57,7 +61,7 @@ def make_request(
     """Make the request of a method call; raise NotFound for what is no method's name."""
     if not method.isidentifier():
         raise NotFound(f"no method is called {method[:80]!r}", path=path, remedy="see methods(path)")
-    return RunRequest(method, args, kwargs, digest([args, kwargs]), operation)
+    return RunRequest(method, args, kwargs, encode([args, kwargs]) if args or kwargs else _NO_ARGUMENTS, operation)
 
 
 def runner_of(core: Core, path: str) -> Runner:
@@ -112,7 +116,7 @@ async def _attempt(
 ) -> RunResult:
     entry = found.entry
     outcome = await _run(core, context, found, ask, tell)
-    receipt = make_receipt(core, context, entry, ask.method, ask.arguments, outcome)
+    receipt = make_receipt(core, context, entry, ask.method, digest(ask.encoded), outcome)
     pointer = None
     if outcome.state is None:
         await receipt.write(core, context)
@@ -149,11 +153,12 @@ async def _run(
         EXECUTION.of(core).timeout,
         asker(context),
         True,
+        ask.encoded,
     )
     assert core.dispatch is not None
     runner = runner_of(core, path)
     seat = Seat(CAPACITY.of(core), runner.size)
-    host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell, ask.give)
+    host = Caller(core.dispatch, partial(inside, context, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
         outcome = await EXECUTION.of(core).run(runner, call, host, context, seat)
     except EmergeError as error:

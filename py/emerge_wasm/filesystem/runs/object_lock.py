@@ -7,7 +7,7 @@ and names, nothing else; works for one process.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from ...errors import Conflict, LimitExceeded
 from ..keyed_lock import KeyedLock
@@ -31,9 +31,8 @@ class ObjectLocks:
         """Whether no object runs and none waits for another."""
         return not (self._locks or self._calls)
 
-    @asynccontextmanager
-    async def take(self, uuid: str, runs: tuple[str, ...], path: str) -> AsyncIterator[bool]:
-        """Hold an object for one run nested in `runs`; yield whether another run had it.
+    def take(self, uuid: str, runs: tuple[str, ...], path: str) -> AbstractAsyncContextManager[bool]:
+        """Return a context that holds an object for one run nested in `runs`, and gives whether another run had it.
 
         Raises:
             LimitExceeded: DEPTH runs are nested already.
@@ -47,17 +46,19 @@ class ObjectLocks:
                 limit="depth",
             )
         if uuid in runs:
-            yield False
-            return
-        if runs:
-            self._check_circle(uuid, runs, path)
-            self._calls.setdefault(runs[-1], []).append(uuid)
+            return nullcontext(False)
+        return self._hold_inside(uuid, runs, path) if runs else self._locks.hold(uuid)
+
+    @asynccontextmanager
+    async def _hold_inside(self, uuid: str, runs: tuple[str, ...], path: str) -> AsyncIterator[bool]:
+        """Hold an object for a run inside of others, which so wait for it."""
+        self._check_circle(uuid, runs, path)
+        self._calls.setdefault(runs[-1], []).append(uuid)
         try:
             async with self._locks.hold(uuid) as waited:
                 yield waited
         finally:
-            if runs:
-                self._leave(runs[-1], uuid)
+            self._leave(runs[-1], uuid)
 
     def _leave(self, caller: str, uuid: str) -> None:
         self._calls[caller].remove(uuid)

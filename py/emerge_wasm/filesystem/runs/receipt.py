@@ -12,7 +12,6 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ...codec import encode
 from ...codec.msgpack_engine import engine
 from ...errors import Invalid
 from ...operations import Context
@@ -169,9 +168,9 @@ def make_receipt(
     return Receipt(entry.uuid, stamp, wire)
 
 
-def digest(value: object) -> str:
+def digest(encoded: bytes) -> str:
     """Return the SHA-256 (hex) of an encoded value."""
-    return sha256(encode(value)).hexdigest()
+    return sha256(encoded).hexdigest()
 
 
 async def receipts(core: Core, context: Context, path: str, before: str, limit: int) -> RunReceipts:

@@ -123,10 +123,10 @@ class Worker:
         new: dict[str, bytes],
         hashes: list[str],
         method: str,
-        kwargs: dict[str, Any],
         timeout: float,
         processor: float,
         args: list[object],
+        kwargs: dict[str, Any],
     ) -> list[object]:
         call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
         try:

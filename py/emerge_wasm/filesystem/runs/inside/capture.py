@@ -8,8 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -96,29 +95,48 @@ class _Router(io.TextIOBase):
         return "utf-8"
 
 
-@contextmanager
-def capture(limit: int, tell: Callable[[str], None] | None = None) -> Iterator[Output]:
-    """Collect what is printed in this context into an Output of at most `limit` characters."""
-    global _depth
-    output = Output(limit, tell)
-    token = _current.set(output)
-    with _guard:
-        _depth += 1
-        for name in ("stdout", "stderr"):
-            if not isinstance(getattr(sys, name), _Router):
-                setattr(sys, name, _Router(getattr(sys, name)))
-    try:
-        yield output
-    finally:
-        _current.reset(token)
+def capture(limit: int, tell: Callable[[str], None] | None = None) -> _Capture:
+    """Return a context that collects what is printed in it into an Output of at most `limit` characters."""
+    return _Capture(Output(limit, tell))
+
+
+class _Capture:
+    __slots__ = ("_output", "_token")
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def __enter__(self) -> Output:
+        global _depth
+        self._token = _current.set(self._output)
+        with _guard:
+            _depth += 1
+            for name, kept in _ROUTERS.items():
+                stream = getattr(sys, name)
+                if not isinstance(stream, _Router):
+                    router = kept if _depth == 1 else _Router(stream)
+                    router.fallback = stream
+                    setattr(sys, name, router)
+        return self._output
+
+    def __exit__(self, *_: object) -> None:
+        global _depth
+        _current.reset(self._token)
         with _guard:
             _depth -= 1
             if not _depth:
                 _restore()
 
 
+_ROUTERS = {name: _Router(None) for name in ("stdout", "stderr")}
+"""Those of the first of the calls that run at the same time: to make one, and to close it, is dear."""
+
+
 def _restore() -> None:
-    for name in ("stdout", "stderr"):
+    for name, router in _ROUTERS.items():
         stream = getattr(sys, name)
         if isinstance(stream, _Router):
             setattr(sys, name, stream.fallback)
+        fallback = router.fallback
+        vars(router).clear()  # whatever the code put there
+        router.fallback = fallback

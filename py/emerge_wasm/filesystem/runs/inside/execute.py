@@ -24,6 +24,7 @@ from ....bundles import capture as capture_class
 from ....bundles import load
 from ....bundles.registry import is_class_of
 from ....codec import decode, encode, native, pack_state, unpack_state
+from ....codec.encoder import PLAIN
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ....objects import METADATA, EmergeFile
 from ....sync import IN_PYODIDE
@@ -36,6 +37,8 @@ from .result import keep
 
 PASSED = (KeyboardInterrupt, asyncio.CancelledError)
 _LISTED = (Iterator, KeysView, ValuesView, ItemsView)
+_AT_HAND = PLAIN | {dict, list, set, tuple}
+"""Types of which nothing has to be awaited or iterated; to ask for that is dear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,9 @@ class Execution:
 
     def must_settle(self, value: object) -> bool:
         """Return whether `settle` must be awaited before `finish`."""
-        return self.call.method.startswith(READ) or inspect.isawaitable(value) or isinstance(value, AsyncIterator)
+        if self.call.method.startswith(READ):
+            return True
+        return type(value) not in _AT_HAND and (inspect.isawaitable(value) or isinstance(value, AsyncIterator))
 
     async def settle(self, value: Any, give: Give | None = None) -> Any:
         """Await an awaitable and collect an asynchronous iterator into a list; give what is read in parts."""
@@ -126,7 +131,7 @@ class Execution:
 
     def finish(self, value: Any) -> tuple[bytes, bytes | None]:
         """Return the encoded result, and the encoded state if the call changed it."""
-        if isinstance(value, _LISTED) and not isinstance(value, IOBase):
+        if type(value) not in _AT_HAND and isinstance(value, _LISTED) and not isinstance(value, IOBase):
             with user_code():
                 value = self._list(value)
         if self.call.method.startswith(KEEP):

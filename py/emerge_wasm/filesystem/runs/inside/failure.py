@@ -6,8 +6,7 @@ Pure: makes errors and runs nothing.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import PurePath
 from types import TracebackType
 
@@ -29,15 +28,26 @@ class Raised(Exception):
         self.message = message
 
 
-@contextmanager
-def user_code(message: str = "") -> Iterator[None]:
-    """Attribute errors raised in this block to the shipped code, unless this package raised them."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, Raised) or _is_ours(error):
-            raise
-        raise Raised(error, message) from None
+class _UserCode:
+    """A block in which shipped code runs. It holds nothing of one block, so that one serves many."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, Raised) and not _is_ours(error):
+            raise Raised(error, self._message) from None
+
+
+@cache
+def user_code(message: str = "") -> _UserCode:
+    """Return a context that attributes errors raised in it to the shipped code, unless this package raised them."""
+    return _UserCode(message)
 
 
 def fault(error: BaseException, call: RunCall, output: str) -> EmergeError:

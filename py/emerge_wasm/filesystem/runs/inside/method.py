@@ -72,11 +72,15 @@ def _faced(instance: Any, given: Given) -> Given:
     return given if face is None or "fs" not in given else {**given, "fs": lambda: face(given["fs"]())}
 
 
+_PARTIAL = (functools.partial, functools.partialmethod, functools.singledispatchmethod)
+
+
 def takes(target: Any, names: Collection[str]) -> bool:
     """Return whether a function has a parameter of one of these names."""
-    while isinstance(target, functools.partial | functools.partialmethod | functools.singledispatchmethod):
+    while isinstance(target, _PARTIAL):
         target = target.func
-    code = getattr(inspect.unwrap(getattr(target, "__func__", target)), "__code__", None)
+    function = getattr(target, "__func__", target)
+    code = getattr(inspect.unwrap(function) if hasattr(function, "__wrapped__") else function, "__code__", None)
     if code is None:
         return False
     return any(name in names for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
@@ -132,13 +136,26 @@ def find_method(cls: type, name: str, path: str) -> Method:
     """
     if name.startswith("_") and name not in DISPLAYS:
         raise PermissionDenied(f"{name} is private", path=path, remedy=_public(cls))
-    if name in _fields(cls):
+    if name in getattr(cls, "__dataclass_fields__", ()) and name in _fields(cls):
         raise NotFound(f"{name} is a field of {cls.__name__}, not a method", path=path, remedy=f"cat {path}.{name}")
     try:
-        found = inspect.getattr_static(cls, name)
+        found = _static_attribute(cls, name)
     except AttributeError:
         raise NotFound(f"{cls.__name__} has no method {name[:80]!r}", path=path, remedy=_public(cls)) from None
     return Method(name, path, callable(found) or isinstance(found, _BOUND))
+
+
+_mro_of = type.__dict__["__mro__"].__get__
+_names_of = type.__dict__["__dict__"].__get__
+
+
+def _static_attribute(cls: type, name: str) -> object:
+    """Return what a class has under a name, as `inspect.getattr_static` does."""
+    for base in _mro_of(cls):
+        names = _names_of(base)
+        if name in names:
+            return names[name]
+    return inspect.getattr_static(cls, name)
 
 
 def public_names(cls: type) -> list[str]:
