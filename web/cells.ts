@@ -9,7 +9,7 @@ const SLICE = 50; // ms that a cell blocks until Stop is looked at
 const BEAT = 2_000; // ms between signs of life while it blocks
 
 export interface Entry {
-  submit(id: number, kind: string, args: string): void;
+  submit(id: number, kind: string, args: string, deed?: string): void;
   pulse(): void;
   stop(): void;
 }

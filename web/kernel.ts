@@ -3,8 +3,9 @@
  *  nothing else. */
 
 import guestScript from "./guest?worker&url";
+import { Deeds, leavesOpen } from "./deeds";
 import { Frame } from "./frame";
-import { type Heard, KernelWorker } from "./kernel_worker";
+import { type Heard, KernelError, KernelWorker } from "./kernel_worker";
 import { createRing } from "./ring";
 import type { Calls, Event as KernelEvent, Kind, Parts, Peer, Start, StartCells } from "./protocol";
 
@@ -48,6 +49,9 @@ export class Kernel {
   #cells = new KernelWorker("cells", (message) => this.#hearCells(message));
   #listeners = new Map<EventName, Set<Listener<EventName>>>();
   #latest = new Map<EventName, PageEvent>();
+  #deeds = new Deeds();
+  /** Which files were passed, by their runs. */
+  #given = new Map<number, string>();
   #passed = new Map<number, Blob>();
   #interrupt: Uint8Array | null = null;
   #hurried = false;
@@ -74,11 +78,20 @@ export class Kernel {
   /** Ask the kernel that it is for. Rejects with a KernelError; asked before the kernel is ready, it waits. */
   call<K extends Kind>(kind: K, args: Calls[K][0]): Promise<Calls[K][1]> {
     const worker = this.apart && CELL_KINDS.has(kind) ? this.#cells : this.#page;
-    return worker.call(kind, args) as Promise<Calls[K][1]>;
+    const begun = this.#deeds.begin(kind, "run" in args && typeof args.run === "number" ? { ...args, run: this.#given.get(args.run) } : args);
+    const answer = worker.call(kind, args, begun?.deed) as Promise<Calls[K][1]>;
+    if (begun !== null) {
+      answer.then(
+        (result) => begun.settle(leavesOpen(result)),
+        (error: KernelError) => begun.settle(error.failure.code === "Unavailable"),
+      );
+    }
+    return answer;
   }
 
   /** Pass a file for a run, before it is asked for. */
   give(run: number, file: Blob): void {
+    this.#given.set(run, file instanceof File ? [file.name, file.lastModified].join() : "");
     this.#page.post({ run, file });
   }
 

@@ -1,6 +1,6 @@
 /** One kernel worker as the page has it: asks it, hears its heartbeat, and notices when it is gone. */
 
-import type { Booted, Event as KernelEvent, Failure, Kind, Parts, Passed, Start, StartCells, ToPage, ToWorker, WantLine } from "./protocol";
+import type { Booted, Deed, Event as KernelEvent, Failure, Kind, Parts, Passed, Start, StartCells, ToPage, ToWorker, WantLine } from "./protocol";
 
 /** What comes from a worker besides answers. */
 export type Heard = KernelEvent | WantLine | Passed | Booted;
@@ -30,6 +30,7 @@ export class KernelWorker {
   readonly name: string;
   #hear: (message: Heard) => void;
   #worker: Worker | null = null;
+  #lock = "";
   /** What waits until the worker knows which kernel it is. */
   #held: [ToWorker, Transferable[]][] | null = null;
   #pending = new Map<number, Pending>();
@@ -49,11 +50,11 @@ export class KernelWorker {
   }
 
   /** Ask it. Rejects with a KernelError; asked before it is ready, it waits. */
-  call(kind: Kind, args: unknown): Promise<unknown> {
+  call(kind: Kind, args: unknown, deed?: Deed): Promise<unknown> {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      this.post({ id, kind, args } as ToWorker);
+      this.post({ id, kind, args, ...(deed && { deed }) } as ToWorker);
     });
   }
 
@@ -66,14 +67,15 @@ export class KernelWorker {
   /** Start Python in a worker; when it is there, `booted` is heard. */
   boot(base: string, parts: Partial<Parts>): void {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: this.name });
-    this.#take(worker);
+    const lock = `kernel ${crypto.randomUUID()}`;
+    this.#take(worker, lock);
     const { stdlib, libraries, snapshot } = parts;
-    worker.postMessage({ boot: base, parts } satisfies ToWorker, [stdlib, libraries, snapshot].filter((part) => part != null));
+    worker.postMessage({ boot: base, parts, lock } satisfies ToWorker, [stdlib, libraries, snapshot].filter((part) => part != null));
   }
 
   /** Give the worker, which has booted, to the other kernel. */
   pass(other: KernelWorker): void {
-    if (this.#worker) other.#take(this.#worker);
+    if (this.#worker) other.#take(this.#worker, this.#lock);
     this.#worker = null;
   }
 
@@ -85,6 +87,14 @@ export class KernelWorker {
     for (const [waiting, given] of held) this.post(waiting, given);
     this.#unanswered = 0;
     this.#beat = setInterval(() => this.#listen(), BEAT);
+    if (this.#worker) this.#watch(this.#worker);
+  }
+
+  /** A worker that ended without a word, as one that the browser ends for want of memory, gives its lock away. */
+  #watch(worker: Worker): void {
+    void navigator.locks?.request(this.#lock, () => {
+      if (this.#worker === worker) this.die("its worker ended, perhaps for want of memory");
+    });
   }
 
   /** End it. What waits for an answer fails. */
@@ -104,8 +114,9 @@ export class KernelWorker {
     this.#tell({ event: "kernel", state: "dead", detail });
   }
 
-  #take(worker: Worker): void {
+  #take(worker: Worker, lock: string): void {
     this.#worker = worker;
+    this.#lock = lock;
     this.#held ??= [];
     worker.onmessage = ({ data }: MessageEvent<ToPage>) => {
       if (this.#worker === worker) this.#receive(data);

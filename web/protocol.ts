@@ -307,6 +307,14 @@ export interface SheetPreview {
   kinds: string[];
   rows: string[][];
   count: number;
+  odd: Record<string, OddCells>; // by columns
+}
+/** The few cells of a column that are not of the kind of all others: how many, and where the first is. */
+export interface OddCells {
+  kind: string;
+  count: number;
+  at: string;
+  text: string;
 }
 /** `check`: nothing is stored. `numbered`: rows without a name get their number. */
 export interface LoadQuestion extends SheetQuestion {
@@ -515,9 +523,8 @@ export interface Calls {
   rightsbelow: [{ where: Where; path: string; perms: string; owner: string; group: string | null }, RightsBelow];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[]; causes: string[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
-  /** Make changes one after the other; what undoes those that were made comes back. What was made under an `id` is not
-   *  made again, but answered; "": each time anew. */
-  change: [{ where: Where; steps: Step[]; run: number; id: string }, ChangeReport];
+  /** Make changes one after the other; what undoes those that were made comes back. */
+  change: [{ where: Where; steps: Step[]; run: number }, ChangeReport];
   /** What was removed at or below a path and is not there now; `cursor`: there may be more. */
   removed: [{ where: Where; path: string; cursor: string }, { rows: RemovedRow[]; cursor: string; missing: string[] }];
   /** What a directory held at a moment. */
@@ -547,6 +554,15 @@ export interface Calls {
   sketch: [{ before: string; after: string; ask: AssistAsk; where: Where; path: string }, AssistView];
 }
 export type Kind = keyof Calls;
+/** Requests that change something, each once however often it is asked for as one deed. */
+export type DeedKind = "save" | "change" | "loadsheet" | "keepnotebook" | "makenotebook" | "readipynb" | "upload";
+
+/** What was made under an id is not made again, but answered. `again`: it was asked for before, and what became of that is
+ *  not known. */
+export interface Deed {
+  id: string;
+  again: boolean;
+}
 
 /** What Python starts from, besides scripts. A page's second kernel is given that of the first. */
 export interface Parts {
@@ -561,6 +577,8 @@ export interface Parts {
 /** Start Python, before it is known which kernel it will be. What the parts lack is fetched from the base. */
 export interface Boot {
   boot: string;
+  /** The name of a lock that the worker holds for as long as it lives. */
+  lock: string;
   parts: Partial<Parts>;
 }
 /** Python is there. */
@@ -648,7 +666,7 @@ export interface Passed {
   file: Blob;
 }
 
-export type Request = { [K in Kind]: { id: number; kind: K; args: Calls[K][0] } }[Kind];
+export type Request = { [K in Kind]: { id: number; kind: K; args: Calls[K][0]; deed?: Deed } }[Kind];
 export type Reply = { id: number; result: unknown } | { id: number; failure: Failure };
 
 export type Connection =

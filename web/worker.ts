@@ -40,12 +40,23 @@ function askLine(): Promise<MessagePort> {
   });
 }
 
-async function begin({ boot: base, parts }: Boot): Promise<void> {
+/** Hold a lock for as long as this worker lives: who waits for it learns at once that it has ended. */
+function hold(lock: string): Promise<void> {
+  const forever = new Promise<void>(() => undefined);
+  return new Promise((resolve) => {
+    if (navigator.locks) void navigator.locks.request(lock, () => (resolve(), forever));
+    else resolve();
+  });
+}
+
+async function begin({ boot: base, parts, lock }: Boot): Promise<void> {
+  const held = hold(lock);
   keepPackages(self);
   const { py, restored, parts: made } = await boot(base, parts);
   (py as unknown as { _api: { on_fatal: (error: unknown) => void } })._api.on_fatal = die;
   python = { py, restored };
   const { stdlib, libraries, snapshot } = made;
+  await held;
   postMessage({ booted: made } satisfies ToPage, { transfer: [stdlib, libraries, ...(snapshot ? [snapshot] : [])] });
 }
 
@@ -79,9 +90,9 @@ function meet(given: Peer | null): void {
   if (server) serve(peer, server);
 }
 
-function submit({ id, kind, args }: Request): void {
+function submit({ id, kind, args, deed }: Request): void {
   try {
-    entry?.submit(id, kind, JSON.stringify(args));
+    entry?.submit(id, kind, JSON.stringify(args), ...(deed ? [JSON.stringify(deed)] : []));
   } catch (error) {
     die(error);
   }

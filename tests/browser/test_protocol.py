@@ -15,8 +15,8 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 import pytest
 
-from emerge_wasm.browser.protocol import KernelReply, Options, PageEvent
-from emerge_wasm.browser.requests.handlers import HANDLERS
+from emerge_wasm.browser.protocol import Deed, KernelReply, Options, PageEvent
+from emerge_wasm.browser.requests.handlers import DEEDS, EACH_TIME, HANDLERS
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "web" / "protocol.ts"
@@ -112,6 +112,8 @@ def by_name(events: Spelt) -> dict[str, Spelt]:
 def problems(types: dict[str, Spelt]) -> Iterator[str]:
     """All that page and kernel would misunderstand."""
     yield from _unequal("request", types["Calls"]["fields"].keys(), HANDLERS.keys())
+    yield from _unequal("deed", {each["literal"] for each in types["DeedKind"]["union"]}, DEEDS)
+    yield from misfits(types["Deed"], spell(Deed), "deed")
     yield from _problems_of_requests(types["Calls"]["fields"])
     yield from _problems_of_events(by_name(types["Event"]))
     yield from misfits(spell(KernelReply), types["Reply"], "reply")
@@ -171,6 +173,11 @@ def types(read: list[dict[str, Spelt]]) -> dict[str, Spelt]:
 
 def test_page_and_kernel_speak_the_same(types: dict[str, Spelt]) -> None:
     assert list(problems(types)) == []
+
+
+def test_deeds_are_requests_that_are_not_made_each_time() -> None:
+    assert not DEEDS & EACH_TIME
+    assert DEEDS | EACH_TIME <= HANDLERS.keys()
 
 
 # --- that this can fail

@@ -105,6 +105,19 @@ def test_any_row_of_thousands_is_in_reach(stored: Tab, shared_site: Site) -> Non
     assert tab.page.evaluate("document.querySelectorAll('[data-testid=directory] *').length") < 2500
 
 
+HIDDEN = """(note) => {
+    const { left, right, top, bottom } = note.getBoundingClientRect();
+    const all = [...document.querySelectorAll(".pane, footer, nav, [role=banner]")];
+    const shown = all.filter((each) => each.checkVisibility());
+    const over = shown.filter((each) => {
+        const box = each.getBoundingClientRect();
+        return box.left < right && left < box.right && box.top < bottom && top < box.bottom;
+    });
+    return shown.length < 2 || bottom > innerHeight ? ["out of the window"] : over.map((each) => each.className);
+}"""
+"""What a note lies over."""
+
+
 def test_what_is_done_with_many_is_undone(stored: Tab, shared_site: Site) -> None:
     tab = stored
     tab.open("#/cluster/yard")
@@ -120,6 +133,9 @@ def test_what_is_done_with_many_is_undone(stored: Tab, shared_site: Site) -> Non
         expect(tab.find("bulk-preview")).to_contain_text("2.0 → 7.5")
         tab.find("bulk-go").click()
         expect(tab.find("made")).to_contain_text("Edited 3 entries")
+        for width in (390, 800, 1440):
+            tab.page.set_viewport_size({"width": width, "height": 900})
+            assert tab.find("made").evaluate(HIDDEN) == [], width
         assert [fs.cat(f"/yard/{path}.weight") for path in before] == [7.5, 7.5, 7.5]
         expect(tab.find("listed").nth(3)).to_contain_text("7.5")
         tab.find("undo").click()

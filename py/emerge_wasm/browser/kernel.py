@@ -32,9 +32,9 @@ def start(post: Callable[[str], object], options: str) -> None:
     _tab.begin()
 
 
-def submit(id: int, kind: str, args: str) -> None:
-    """Take a request; its reply is sent later."""
-    _running().submit(id, kind, json.loads(args))
+def submit(id: int, kind: str, args: str, deed: str = "null") -> None:
+    """Take a request; its reply is sent later. `deed` is the JSON of `protocol.Deed`."""
+    _running().submit(id, kind, json.loads(args), json.loads(deed))
 
 
 def pulse() -> None:

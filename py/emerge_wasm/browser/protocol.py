@@ -481,6 +481,15 @@ class BlankObject(TypedDict):
     made: dict[str, str]
 
 
+class OddView(TypedDict):
+    """The few cells of a column that are not of the `kind` of all others: how many, and where the first is."""
+
+    kind: str
+    count: int
+    at: str
+    text: str
+
+
 class ColumnView(TypedDict):
     """A column of a file: what it becomes, and what it seems to be."""
 
@@ -498,6 +507,7 @@ class SheetView(TypedDict):
     kinds: list[str]
     rows: list[list[str]]
     count: int
+    odd: dict[str, OddView]  # by columns
 
 
 class RemovedRow(TypedDict):
@@ -892,12 +902,17 @@ class DiffArgs(PathArgs):
     after: int
 
 
-class ChangeArgs(PlaceArgs):
-    """`id`: what was made under it is not made again, but answered; "": each time anew."""
+class Deed(TypedDict):
+    """The id of what a request does: what was made under it is not made again, but answered. `again`: it was asked for
+    before, and what became of that is not known."""
 
+    id: str
+    again: bool
+
+
+class ChangeArgs(PlaceArgs):
     steps: list[ChangeStep]
     run: int
-    id: str
 
 
 class RemovedArgs(PathArgs):

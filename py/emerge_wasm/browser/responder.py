@@ -11,7 +11,9 @@ from typing import Any, Literal, NoReturn, TypeVar
 from ..errors import Invalid
 from .console.cell import cell_of
 from .failure import STOPPED, failure_of
-from .protocol import KernelReply, PageEvent
+from .places.attempt import Attempt, attempt
+from .places.place import BY_PAGE
+from .protocol import Deed, KernelReply, PageEvent
 
 LOG = logging.getLogger("emerge.browser")
 
@@ -35,19 +37,22 @@ class Responder:
         """Report what background tasks raise."""
         asyncio.get_event_loop().set_exception_handler(self._report)
 
-    def submit(self, id: int, kind: str, args: object) -> None:
+    def submit(self, id: int, kind: str, args: object, deed: Deed | None = None) -> None:
         """Take a request; its reply is sent later."""
-        self.spawn(self._answer(id, kind, args))
+        self.spawn(self._answer(id, kind, args, deed))
 
-    async def _answer(self, id: int, kind: str, args: object) -> None:
+    async def _answer(self, id: int, kind: str, args: object, deed: Deed | None) -> None:
         reply: KernelReply
+        by_cell = kind in ("cell", "relive")
+        BY_PAGE.set(not by_cell)
         try:
             handler = self.handlers.get(kind)
             if handler is None:
                 raise Invalid(f"the page asked for {kind!r}, which this kernel does not know", remedy="reload the page")
-            reply = {"id": id, "result": await handler(self, args)}
+            with attempt(deed and Attempt(deed["id"], deed["again"])):
+                reply = {"id": id, "result": await handler(self, args)}
         except BaseException as error:  # SystemExit and Stop too: the page must get an answer
-            reply = {"id": id, "failure": failure_of(error, traced=kind in ("cell", "relive"))}
+            reply = {"id": id, "failure": failure_of(error, traced=by_cell)}
         self.before_reply()
         self.send(reply)
 

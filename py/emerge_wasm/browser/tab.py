@@ -20,7 +20,7 @@ from .guests.runner import TabRunner
 from .places.cluster import Connection
 from .places.local import open_local
 from .places.place import TabPlace
-from .protocol import Options, PlaceArgs, PlaceName
+from .protocol import Deed, Options, PlaceArgs, PlaceName
 from .responder import PageHandler, Responder, SendMessage, T, TabWork, guarded
 
 LOG = logging.getLogger("emerge.browser")
@@ -106,11 +106,11 @@ class Tab(Responder):
             raise Invalid(f"there is no filesystem called {args['where']!r}", remedy="local or cluster")
         return self.places[args["where"]]
 
-    def submit(self, id: int, kind: str, args: object) -> None:
+    def submit(self, id: int, kind: str, args: object, deed: Deed | None = None) -> None:
         if self.shell is not None and kind in self.shell.handlers:
             self.shell.submit(id, kind, args)
         else:
-            super().submit(id, kind, args)
+            super().submit(id, kind, args, deed)
 
     def before_reply(self) -> None:
         if self.shell is not None:

@@ -19,6 +19,7 @@ from emerge_wasm.browser.tab import Tab
 from emerge_wasm.clients.client import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.runner import Runner
 from emerge_wasm.notebook import Notebook, make_cell
 from emerge_wasm.stores import open_store
 
@@ -67,16 +68,16 @@ class TwoPlaces:
         return self.places[where].reader
 
     async def change(self, where: str, *steps: ChangeStep) -> ChangeReport:
-        asked = {"where": where, "steps": list(steps), "run": 1, "id": ""}
+        asked = {"where": where, "steps": list(steps), "run": 1}
         return await change(cast("Tab", self), cast("Any", asked))
 
 
 @asynccontextmanager
-async def two_places() -> AsyncIterator[TwoPlaces]:
+async def two_places(runner: Runner | None = None) -> AsyncIterator[TwoPlaces]:
     places: dict[str, TabPlace] = {}
     filesystems = []
     for name in ("local", "cluster"):
-        filesystem = await Filesystem.open(await open_store("memory:"), node=name)
+        filesystem = await Filesystem.open(await open_store("memory:"), node=name, runner=runner)
         filesystems.append(filesystem)
         places[name] = TabPlace(cast("Any", name), "")
         await places[name].gain(LocalTransport(filesystem), alone=True)

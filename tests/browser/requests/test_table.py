@@ -60,7 +60,7 @@ class OneTab:
                 return found
 
     async def change(self, *steps: ChangeStep) -> ChangeReport:
-        return await change(cast("Tab", self), {"where": "local", "steps": list(steps), "run": 1, "id": ""})
+        return await change(cast("Tab", self), {"where": "local", "steps": list(steps), "run": 1})
 
 
 @asynccontextmanager

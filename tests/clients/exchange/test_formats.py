@@ -224,3 +224,34 @@ def test_one_map_is_one_row_and_lines_are_told_from_a_list() -> None:
     assert read_sheet("\ufeff a;b;c\n1;2;3\n").delimiter == ";"
     with pytest.raises(Invalid, match="line 2 of the file is not JSON"):
         read_sheet('{"name": "a"}\n{"name": \n', "jsonl")
+
+
+CELLS = {
+    "number": st.integers(-999, 999).map(str) | st.floats(0.5, 9.5).map(str),
+    "bool": st.sampled_from(["true", "False"]),
+    "date": st.dates().map(date.isoformat),
+}
+
+
+@given(st.sampled_from([*CELLS]), st.sampled_from(["n/a", "12.05.2026", "-"]), st.integers(1, 2), st.data())
+def test_the_few_cells_that_are_not_as_all_others_are_told(
+    kind: str, bad: str, count: int, data: st.DataObject
+) -> None:
+    """By row; nothing is left out for that, until the column is read as what the others are."""
+    cells = data.draw(st.lists(CELLS[kind], min_size=10 * count, max_size=30))
+    for _ in range(count):
+        cells.insert(data.draw(st.integers(0, len(cells))), bad)
+    sheet = read_sheet("name,x\n" + "".join(f"r{number},{cell}\n" for number, cell in enumerate(cells)))
+    odd = sheet.odd["x"]
+    assert (sheet.kinds["x"], odd.kind, odd.number, odd.text) == ("value", kind, count, bad)
+    assert sheet.places[odd.row] == f"line {cells.index(bad) + 2}"
+    plan = ImportPlan([ColumnPlan("name", "name", "text"), ColumnPlan("x", "x", kind)])
+    refused = [each for each in make_objects(sheet, plan, "/") if isinstance(each, Invalid)]
+    assert len(refused) == count and refused[0].message.startswith(sheet.places[odd.row])
+    rest = [cell for cell in cells if cell != bad]
+    assert not read_sheet("name,x\n" + "".join(f"r{number},{cell}\n" for number, cell in enumerate(rest))).odd
+
+
+def test_a_column_of_several_kinds_has_no_odd_cells() -> None:
+    assert not read_sheet("x\n1\n2\na\nb\n").odd
+    assert not read_sheet("x\na\nb\n").odd

@@ -15,6 +15,8 @@ export interface Made {
   failures: ChangeReport["failures"];
   /** This was itself an undo. */
   back: boolean;
+  /** What was asked for; none where it was done in another way. */
+  steps: Step[];
 }
 
 export interface UnderWay {
@@ -36,45 +38,62 @@ export class Changes {
     });
   }
 
-  /** Make changes. `title` says what was done: "Removed 3 objects". Throws only where none could be tried. `id`: of an
-   *  attempt, which may be repeated. */
-  async apply(title: string, where: Where, steps: Step[], { back = false, id = "" } = {}): Promise<ChangeReport> {
+  /** Make changes. `title` says what was done: "Removed 3 objects". Throws only where none could be tried. */
+  async apply(title: string, where: Where, steps: Step[], back = false): Promise<ChangeReport> {
     const run = nextRun();
     if (steps.length > 1) this.underWay = { title, run, done: 0, total: steps.length };
     try {
-      const report = await this.#port.call("change", { where, steps, run, id });
+      const report = await this.#port.call("change", { where, steps, run });
       if (report.undo.length > 0 || report.failed > 0) {
-        this.made = { title, where, undo: report.undo, failed: report.failed, failures: report.failures, back };
+        this.made = { title, where, undo: report.undo, failed: report.failed, failures: report.failures, back, steps };
       }
       return report;
+    } catch (error) {
+      const failure = toFailure(error);
+      const failures = [{ path: steps[0]?.path ?? "/", failure }];
+      if (failure.code === "Unavailable") this.made = { title, where, undo: [], failed: steps.length, failures, back, steps };
+      throw error;
     } finally {
       if (this.underWay?.run === run) this.underWay = null;
     }
   }
 
   /** Make one change; its failure is thrown. The new pointer, null when it is gone. */
-  async one(title: string, where: Where, step: Step, id = ""): Promise<Pointer | null> {
+  async one(title: string, where: Where, step: Step): Promise<Pointer | null> {
     const before = this.made;
-    const report = await this.apply(title, where, [step], { id });
-    const failed = report.failures[0];
-    if (failed !== undefined) {
+    try {
+      const report = await this.apply(title, where, [step]);
+      const failed = report.failures[0];
+      if (failed !== undefined) throw failed.failure;
+      return report.pointer;
+    } catch (error) {
       this.made = before;
-      throw failed.failure;
+      throw error;
     }
-    return report.pointer;
   }
 
   /** Something was changed in another way: this undoes it. */
   note(title: string, where: Where, undo: Step[]): void {
-    this.made = { title, where, undo, failed: 0, failures: [], back: false };
+    this.made = { title, where, undo, failed: 0, failures: [], back: false, steps: [] };
   }
 
   async undo(): Promise<Failure | null> {
     const made = this.made;
     if (made === null || made.undo.length === 0 || this.underWay !== null) return null;
     const title = made.back ? made.title.replace(/^Undone: /, "") : `Undone: ${made.title}`;
+    return this.#tell(this.apply(title, made.where, made.undo, !made.back));
+  }
+
+  /** Ask again for what was cut off. What was done of it is not done twice, but undone with the rest. */
+  async again(): Promise<Failure | null> {
+    const { made } = this;
+    if (made === null || this.underWay !== null) return null;
+    return this.#tell(this.apply(made.title, made.where, made.steps, made.back));
+  }
+
+  async #tell(report: Promise<ChangeReport>): Promise<Failure | null> {
     try {
-      await this.apply(title, made.where, made.undo, { back: !made.back });
+      await report;
       return null;
     } catch (error) {
       return toFailure(error);
@@ -88,6 +107,11 @@ export class Changes {
   dismiss(): void {
     this.made = null;
   }
+}
+
+/** Whether it is not known of all what came of it. */
+export function isCutOff(made: Made): boolean {
+  return made.steps.length > 0 && made.failures.some(({ failure }) => failure.code === "Unavailable");
 }
 
 /** What failed of several changes, as one failure; null when nothing did. */

@@ -6,7 +6,7 @@ test("only what the cluster holds now is kept", () => {
   expect(keyOf("list", { where: "cluster", path: "/a", cursor: "b", limit: 5 })).toBe("list /a\nb");
   expect(keyOf("open", { where: "cluster", path: "/a", version: 3 })).toBeNull();
   expect(keyOf("open", { where: "local", path: "/a", version: 0 })).toBeNull();
-  expect(keyOf("change", { where: "cluster", steps: [], run: 1, id: "" })).toBeNull();
+  expect(keyOf("change", { where: "cluster", steps: [], run: 1 })).toBeNull();
   const table = { where: "cluster", path: "/a", inside: true, text: "", order: "", descending: false, limit: 5, cursor: "b", fields: [] } as const;
   expect(keyOf("rows", { ...table, fields: [] })).toBe("rows /a\nb");
   expect(keyOf("rows", { ...table, fields: [], text: "o.x" })).toBeNull();

@@ -152,14 +152,14 @@ export class ObjectTable {
     this.#timer = setTimeout(() => void this.#live(), TYPED);
   }
 
-  /** Ask now. With `keep`, the rows stay until others are there. */
-  async start(keep = false): Promise<void> {
+  /** Ask now. With `keep`, the rows stay until others are there; `again`: for the same, of which some may be marked. */
+  async start(keep = false, again = false): Promise<void> {
     clearTimeout(this.#timer);
     const turn = ++this.#turn;
     this.hint = "";
     this.plan = null;
     this.#dirty = false;
-    this.selection.clear();
+    if (!again) this.selection.clear();
     try {
       await this.source.ask(this.#question(), keep && this.source.rows.length > 0);
       void this.#askIndex(false);

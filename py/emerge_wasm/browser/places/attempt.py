@@ -1,64 +1,122 @@
-"""A change that the page may ask for again, since its answer was lost: it has an id, by which it is made once.
+"""A deed of the page, which may ask for it again since its answer was lost: by the deed's id each change is made once.
 
-An id binds a call to one transaction of one filesystem. What is refused for that is asked for without: nothing of it
-was done. Imports no js.
+The changes of a deed are numbered, by operation and path, as they succeed: who does the deed again from its beginning
+makes the same calls, and each that was done is answered with what is recorded of it. An id binds a call to one
+transaction of one filesystem; what is refused for that is asked for without: nothing of it was done. Imports no js.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import cast
+from hashlib import sha256
+from typing import NamedTuple, cast
 
+from ...codec import decode, encode
 from ...errors import Invalid, LimitExceeded, Unavailable
 from ...operations import Transport, Values, Wire
 from ...results import CallInfo, PointerRow
 
-ATTEMPT: ContextVar[str] = ContextVar("attempt", default="")
-"""The id of the change that is being made; "": it has none."""
+ONCE = frozenset(
+    {"chmod", "chown", "cp", "load", "mkdir", "mv", "putfile", "restore", "rm", "run", "store", "storeall", "update"}
+)
+"""The changes that a deed makes once. Blocks of files, and what prepares an index, can be repeated as they are."""
 
-ONCE = frozenset({"cp", "mkdir", "mv", "rm", "store"})
-"""What is made once. A run keeps a receipt; what is edited says which version it saw."""
-
-BOUNDS = frozenset({"largest_batch", "transaction", "transactions"})
-"""What a transaction may not exceed."""
+BOUNDS = frozenset({"largest_batch", "recorded result", "transaction", "transactions"})
+"""What a transaction, and the record of a call, may not exceed."""
 
 AGAIN = "ask for it again: what was done is not done twice"
 
 
+class Attempt:
+    """A deed that is being done. `again`: it was asked for before, and what became of that is not known."""
+
+    def __init__(self, id: str, again: bool) -> None:
+        self.id, self.again = id, again
+        self._made: Counter[str] = Counter()
+
+    def call_id(self, name: str, path: str) -> str:
+        """Return the id of the next call of that name for a path."""
+        key = f"{name} {path}"
+        return f"{self.id[:100]} {sha256(f'{key} {self._made[key]}'.encode()).hexdigest()[:32]}"
+
+    def count(self, name: str, path: str) -> None:
+        """Note that such a call was made."""
+        self._made[f"{name} {path}"] += 1
+
+
+ATTEMPT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+"""The deed that a task belongs to; None: a request that is no deed."""
+
+
+class Recalled(NamedTuple):
+    """A call that an earlier attempt has made: the pointer that came of it, and what was noted with it."""
+
+    result: PointerRow
+    note: Wire | None
+
+
 @contextmanager
-def attempt(id: str) -> Iterator[None]:
-    """Give the changes of the block this id."""
-    token = ATTEMPT.set(id)
+def attempt(made: Attempt | None) -> Iterator[None]:
+    """Make the changes of the block a deed."""
+    token = ATTEMPT.set(made)
     try:
         yield
     finally:
         ATTEMPT.reset(token)
 
 
+@contextmanager
+def step(number: int) -> Iterator[None]:
+    """Number the changes of the block apart from those of other steps of the deed."""
+    made = ATTEMPT.get()
+    with attempt(made and Attempt(f"{made.id} {number}", made.again)):
+        yield
+
+
+def noting(note: Mapping[str, object]) -> Wire:
+    """Return the context of a call with which this is noted, to be recalled when its deed is asked for again."""
+    return {"call_note": encode(dict(note))} if ATTEMPT.get() is not None else {}
+
+
 async def call_once(transport: Transport, name: str, args: Values, context: Wire | None) -> object:
-    """Make a call, once if it has an id and can be recorded."""
-    id = ATTEMPT.get()
-    if not id or name not in ONCE:
+    """Make a call, once if it belongs to a deed and can be recorded."""
+    made = ATTEMPT.get()
+    if made is None or name not in ONCE:
         answer: object = await transport.call(name, args, context)
         return answer
+    path = _path(args)
     try:
-        return await transport.call(name, args, {**(context or {}), "call_id": id})
+        answer = await transport.call(name, args, {**(context or {}), "call_id": made.call_id(name, path)})
     except (Invalid, LimitExceeded) as error:
         if not error.details.get("apart") and error.details.get("limit") not in BOUNDS:
             raise
-        return await transport.call(name, args, context)
+        return await transport.call(name, args, {k: v for k, v in (context or {}).items() if k != "call_note"} or None)
     except Unavailable as error:
         if error.details.get("unknown"):
             raise Unavailable(error.message, path=error.path, remedy=AGAIN, **error.details) from None
         raise
+    made.count(name, path)
+    return answer
 
 
-async def made_before(transport: Transport, path: str) -> PointerRow | None:
-    """Return the pointer of what an earlier attempt made there; None: it made nothing."""
-    id = ATTEMPT.get()
-    if not id:
+async def recall(transport: Transport, name: str, path: str, *, at: str = "") -> Recalled | None:
+    """Return what is recorded of the deed's next call of that name for a path, which counts as made then.
+
+    `at` is a path of the filesystem that has the record, where the call is for none. None: it was not made.
+    """
+    made = ATTEMPT.get()
+    if made is None or not made.again:
         return None
-    found: CallInfo = await transport.call("recall", [path, id])
-    return cast(PointerRow, found["result"]) if found["known"] else None
+    found: CallInfo = await transport.call("recall", [at or path, made.call_id(name, path)])
+    if not found["known"]:
+        return None
+    made.count(name, path)
+    return Recalled(cast("PointerRow", found["result"]), decode(found["note"]) if found["note"] else None)
+
+
+def _path(args: Values) -> str:
+    first, *_ = [*args, ""]
+    return first if isinstance(first, str) else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from ...clients.client import Client
@@ -24,11 +25,18 @@ PAUSE = 0.5
 """Seconds from a watch's end to the next: the end may be noticed before the loss of the connection."""
 
 
+BY_PAGE: ContextVar[bool] = ContextVar("by the page", default=False)
+"""Whether the page itself asks, not a cell: then a remedy is for who uses the page."""
+
+IN_PAGE = "the page connects again by itself, and keeps what is typed; {} can be used until then"
+SHOWN: dict[PlaceName, str] = {"local": "the cluster", "cluster": "this browser's own filesystem"}
+
+
 class TabPlace:
     """A filesystem by its name in cells: a Transport over the current connection.
 
-    `reader` is for views, and loads no class. `principal` is the user's name there, None while it is unknown. `pythons`
-    are the versions that its code can run under.
+    `remedy` is for cells. `reader` is for views, and loads no class. `principal` is the user's name there, None while
+    it is unknown. `pythons` are the versions that its code can run under.
     """
 
     def __init__(self, name: PlaceName, remedy: str) -> None:
@@ -97,7 +105,8 @@ class TabPlace:
     def now(self) -> Transport:
         """Return the current transport. Raises Unavailable, naming the other place, while disconnected."""
         if self.behind is None:
-            raise Unavailable(f"{self.name} is out of reach: {self.reason}", remedy=self.remedy)
+            remedy = IN_PAGE.format(SHOWN[self.name]) if BY_PAGE.get() else self.remedy
+            raise Unavailable(f"{self.name} is out of reach: {self.reason}", remedy=remedy)
         return self.behind
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:

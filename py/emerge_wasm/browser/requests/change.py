@@ -5,11 +5,17 @@ What undoes a change is a change, too: versions make it so. So the page can undo
 
 from __future__ import annotations
 
-from ...errors import EmergeError, Invalid, NotFound
+from collections.abc import Mapping
+from typing import cast
+
+from ...errors import EmergeError, Invalid, NotFound, Unavailable
+from ...objects import DIRECTORY
+from ...operations import Values, Wire
 from ...paths import child_path
 from ...results import PointerRow, RunResult
 from ..failure import failure_of
-from ..places.attempt import attempt
+from ..places.attempt import noting, recall
+from ..places.attempt import step as numbered
 from ..places.place import TabPlace
 from ..protocol import ChangeArgs, ChangeReport, ChangeStep, ProgressEvent, StepFailure
 from ..tab import Tab
@@ -21,14 +27,26 @@ from .run import read_arguments
 TOLD = 100
 """Failures that are told one by one."""
 
-ONE_CALL = frozenset({"create", "mkdir", "move", "copy", "remove"})
-"""Steps that make one change, so that they can be asked for again."""
+OPERATIONS: Mapping[str, tuple[str, ...]] = {
+    "remove": ("rm",),
+    "mkdir": ("mkdir",),
+    "move": ("mv",),
+    "copy": ("cp",),
+    "restore": ("restore",),
+    "set": ("update", "store"),
+    "chown": ("chown",),
+    "chmod": ("chmod",),
+    "run": ("run",),
+    "create": ("store",),
+}
+"""The operation that a step calls, or one of them. What is carried takes several, see `carry`."""
 
 Undo = list[ChangeStep]
 
 
 async def change(tab: Tab, args: ChangeArgs) -> ChangeReport:
-    """Make changes; those that fail are told, and the others made. What undoes them comes back with them."""
+    """Make changes; those that fail are told, and the others made, unless the place is lost. What undoes them comes
+    back with them."""
     return await tab.under_way(args["run"], _change(tab, args))
 
 
@@ -39,12 +57,16 @@ async def _change(tab: Tab, args: ChangeArgs) -> ChangeReport:
     report: ChangeReport = {"done": 0, "failed": 0, "failures": failed, "undo": undo, "pointer": None}
     for number, step in enumerate(steps):
         try:
-            with attempt(f"{args['id']} {number}" if args["id"] and step["change"] in ONE_CALL else ""):
+            with numbered(number):
                 pointer, back = await _make_change(tab, place, step)
         except EmergeError as error:
-            report["failed"] += 1
-            if len(failed) < TOLD:
-                failed.append({"path": step["path"], "failure": failure_of(error)})
+            cut_off = isinstance(error, Unavailable) and (not place.online.is_set() or "unknown" in error.details)
+            for each in steps[number:] if cut_off else [step]:  # later ones may build on it
+                report["failed"] += 1
+                if len(failed) < TOLD:
+                    failed.append({"path": each["path"], "failure": failure_of(error)})
+            if cut_off:
+                break
         else:
             report["done"] += 1
             report["pointer"] = pointer
@@ -67,67 +89,98 @@ Done = tuple[PointerRow | None, Undo]
 
 
 async def _make_change(tab: Tab, place: TabPlace, step: ChangeStep) -> Done:
-    path = step["path"]
+    """Make a change, unless an earlier attempt has made it: then tell what came of that."""
     if step["change"] == "carry" or step["change"] == "uncarry":
         return await carry(place, tab.find({"where": step["to"]}), step)
+    for name in OPERATIONS[step["change"]]:
+        made = await recall(place, name, step["path"])
+        if made is not None:
+            return _done(step, made.result, made.note or {})
+    before = await _before(place, step)
+    return _done(step, await _call(place, step, before, noting(before)), before)
+
+
+async def _before(place: TabPlace, step: ChangeStep) -> Wire:
+    """Return what a step's undoing needs to know of the time before."""
+    path, change = step["path"], step["change"]
+    if change == "mkdir":
+        return {"missing": await _missing(place, path)}
+    if change in ("remove", "move", "copy", "create"):
+        return {}
+    if change == "restore" and await _is_absent(place, path):
+        return {"version": 0}
+    pointer: PointerRow = await place.call("get", [path])
+    if change == "run" and pointer["type"] == DIRECTORY:
+        raise Invalid(f"{path} is a directory", path=path, remedy="its tab Run runs a method of each object in it")
+    return {name: pointer[name] for name in ("version", "owner", "group", "perms")}
+
+
+async def _call(place: TabPlace, step: ChangeStep, before: Wire, context: Wire) -> object:
+    path = step["path"]
     if step["change"] == "create":
-        made = await create(place, step)
-        return made, [{"change": "remove", "path": path}]
-    if step["change"] == "remove":
-        await place.call("rm", [path, True])
-        return None, [{"change": "restore", "path": path, "version": 0}]
-    if step["change"] == "mkdir":
-        return await _make(place, path)
-    if step["change"] == "move":
-        moved: PointerRow = await place.call("mv", [path, _given(path, "target", step["target"])])
-        return moved, [{"change": "move", "path": _path(moved), "target": path}]
-    if step["change"] == "copy":
-        return await _copy(place, path, _given(path, "target", step["target"]))
-    if step["change"] == "restore":
-        return await _restore(place, path, step["version"])
-    before = await _get(place, path)
+        return await create(place, step, context)
     if step["change"] == "set":
         version = step["version"] or before["version"]
-        edited = await store_changes(place, path, version, await read_changes(place, path, version, step["fields"]))
-        return edited, _back(path, before, edited)
+        return await store_changes(
+            place, path, version, await read_changes(place, path, version, step["fields"]), context
+        )
+    (name,) = OPERATIONS[step["change"]]
+    return await place.call(name, await _arguments(place, step), context)
+
+
+async def _arguments(place: TabPlace, step: ChangeStep) -> Values:
+    path = step["path"]
+    if step["change"] == "remove":
+        return [path, True]
+    if step["change"] == "move":
+        return [path, _given(path, "target", step["target"])]
+    if step["change"] == "copy":
+        pointer: PointerRow = await place.call("get", [path])
+        return [path, _given(path, "target", step["target"]), pointer["type"] == DIRECTORY]
+    if step["change"] == "restore":
+        return [path, step["version"]]
     if step["change"] == "chown":
-        given: PointerRow = await place.call("chown", [path, step["owner"], step["group"]])
-        return given, [{"change": "chown", "path": path, "owner": before["owner"], "group": before["group"]}]
+        return [path, step["owner"], step["group"]]
     if step["change"] == "chmod":
-        pointer: PointerRow = await place.call("chmod", [path, _given(path, "perms", step["perms"])])
+        return [path, _given(path, "perms", step["perms"])]
+    if step["change"] == "run":
+        return [path, _given(path, "method", step["method"]), *read_arguments(step["args"]), True]
+    return [path]
+
+
+def _done(step: ChangeStep, result: object, before: Wire) -> Done:
+    path, change = step["path"], step["change"]
+    if change == "remove":
+        return None, [{"change": "restore", "path": path, "version": 0}]
+    ran = change == "run"
+    pointer = cast("RunResult", result)["pointer"] if ran else cast("PointerRow", result)
+    if pointer is None:
+        return None, []
+    pointer.pop("merged", None)  # the page reads the object again
+    if change == "mkdir":
+        return pointer, [{"change": "remove", "path": before["missing"]}] if before["missing"] else []
+    if change == "move":
+        return pointer, [{"change": "move", "path": _path(pointer), "target": path}]
+    if change in ("copy", "create") or (change == "restore" and not before["version"]):
+        return pointer, [{"change": "remove", "path": path if change == "restore" else _path(pointer)}]
+    if change == "chown":
+        return pointer, [{"change": "chown", "path": path, "owner": before["owner"], "group": before["group"]}]
+    if change == "chmod":
         return pointer, [{"change": "chmod", "path": path, "perms": before["perms"]}]
-    asked = [path, _given(path, "method", step["method"]), *read_arguments(step["args"]), True]
-    done: RunResult = await place.call("run", asked)
-    return done["pointer"], [] if done["pointer"] is None else _back(path, before, done["pointer"])
+    return pointer, _back(path, before["version"], pointer["version"])
 
 
-async def _copy(place: TabPlace, path: str, target: str) -> Done:
-    """Copy an object, or a directory with all that is in it."""
-    source = await _get(place, path)
-    copied: PointerRow = await place.call("cp", [path, target, source["type"] == "directory"])
-    return copied, [{"change": "remove", "path": _path(copied)}]
-
-
-async def _make(place: TabPlace, path: str) -> Done:
-    """Make a directory; undone, those above it that were made with it go, too."""
+async def _missing(place: TabPlace, path: str) -> str:
+    """Return the highest directory that is made with this one, "" if none is: it is removed when that is undone."""
     top, missing = path, ""
     while top != "/" and await _is_absent(place, top):
         missing, top = top, top.rpartition("/")[0] or "/"
-    made: PointerRow = await place.call("mkdir", [path])
-    return made, [{"change": "remove", "path": missing}] if missing else []
+    return missing
 
 
-async def _restore(place: TabPlace, path: str, version: int) -> Done:
-    before = None if await _is_absent(place, path) else await _get(place, path)
-    restored: PointerRow = await place.call("restore", [path, version])
-    return restored, [{"change": "remove", "path": path}] if before is None else _back(path, before, restored)
-
-
-def _back(path: str, before: PointerRow, after: PointerRow) -> Undo:
+def _back(path: str, before: int, after: int) -> Undo:
     """Return what makes an older version the newest again; nothing if it still is."""
-    if before["version"] == after["version"]:
-        return []
-    return [{"change": "restore", "path": path, "version": before["version"]}]
+    return [] if before == after else [{"change": "restore", "path": path, "version": before}]
 
 
 def _given(path: str, name: str, value: str) -> str:
@@ -140,14 +193,9 @@ def _path(pointer: PointerRow) -> str:
     return child_path(pointer["path"], pointer["name"])
 
 
-async def _get(place: TabPlace, path: str) -> PointerRow:
-    pointer: PointerRow = await place.call("get", [path])
-    return pointer
-
-
 async def _is_absent(place: TabPlace, path: str) -> bool:
     try:
-        await _get(place, path)
+        await place.call("get", [path])
     except NotFound:
         return True
     return False

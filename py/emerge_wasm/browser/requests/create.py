@@ -5,10 +5,10 @@ from __future__ import annotations
 from ...bundles.default import default_of, plain_defaults, required_fields
 from ...clients.remote import ending
 from ...codec import bundles_in, encode
-from ...errors import Conflict, Invalid, NotFound
+from ...errors import Conflict, Invalid
 from ...objects import BLOB, DIRECTORY, METADATA, EmergeFile
+from ...operations import Wire
 from ...results import PointerRow
-from ..places.attempt import made_before
 from ..places.place import TabPlace
 from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassesArgs, ClassList, CreateStep
 from ..tab import Tab
@@ -72,7 +72,7 @@ async def blank(tab: Tab, args: BlankArgs) -> BlankObject:
     return {"doc": described.doc, "fields": views, "forms": forms, "required": required, "made": made}
 
 
-async def create(place: TabPlace, step: CreateStep) -> PointerRow:
+async def create(place: TabPlace, step: CreateStep, context: Wire) -> PointerRow:
     """Store a new object, of the defaults of its class and the fields that are given.
 
     Raises:
@@ -80,15 +80,8 @@ async def create(place: TabPlace, step: CreateStep) -> PointerRow:
         Invalid: a text does not fit its field, or a field lacks one.
     """
     path, bundle = step["path"], step["bundle"]
-    try:
-        await place.call("get", [path])
-    except NotFound:
-        pass
-    else:
-        made = await made_before(place, path)
-        if made is None:
-            raise Conflict(f"{path} is there already", path=path, remedy="choose another name")
-        return made
+    if await place.has(path):
+        raise Conflict(f"{path} is there already", path=path, remedy="choose another name")
     described = await describe_class(place, bundle)
     fields = [each for each in described.fields if each["name"] not in METADATA]
     given = read_fields(described, step["fields"], step["kinds"])
@@ -101,5 +94,5 @@ async def create(place: TabPlace, step: CreateStep) -> PointerRow:
     state = encode({**PLAIN, **plain_defaults(fields), **given})
     inner = {hash: data for hash, data in described.forms.bundles.items() if hash in bundles_in(state)}
     asked = [path, state, step["class_name"] or EmergeFile.__name__, bundle, 0, step["type"] or "file", "", inner]
-    pointer: PointerRow = await place.call("store", asked)
+    pointer: PointerRow = await place.call("store", asked, context)
     return pointer

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...codec import bundles_in, encode
 from ...errors import Invalid
+from ...operations import Wire
 from ...results import ObjectRow, PointerRow
 from ..places.place import TabPlace
 from ..protocol import EditKind
@@ -87,7 +88,9 @@ def _read_kind(reader: ValueText, kind: EditKind, name: str, text: str) -> objec
     return float(value) if kind == "float" and type(value) is int else value
 
 
-async def store_changes(place: TabPlace, path: str, version: int, changes: ReadChanges) -> PointerRow:
+async def store_changes(
+    place: TabPlace, path: str, version: int, changes: ReadChanges, context: Wire | None = None
+) -> PointerRow:
     """Set the fields of the version that they were read for.
 
     Raises:
@@ -96,11 +99,11 @@ async def store_changes(place: TabPlace, path: str, version: int, changes: ReadC
     data = encode(changes.values)
     sent = {hash: row for hash, row in changes.described.forms.bundles.items() if hash in bundles_in(data)}
     if not sent:
-        pointer: PointerRow = await place.call("update", [path, data, version])
+        pointer: PointerRow = await place.call("update", [path, data, version], context)
     else:  # a class within a class, of which there may be no value yet: its bundle comes along
         row = changes.found["pointer"]
         whole = encode({**changes.state, **changes.values})
         known = (row["class_name"], row["bundle"], row["version"], row["type"], "", sent)
-        pointer = await place.call("store", [path, whole, *known, row["uuid"], row["node"]])
+        pointer = await place.call("store", [path, whole, *known, row["uuid"], row["node"]], context)
     pointer.pop("merged", None)  # the page reads the object again
     return pointer

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import cast
 
 from ...bundles.default import plain_defaults, required_fields
@@ -28,11 +28,12 @@ from ...clients.exchange.loader import (
 from ...clients.exchange.sheet import Format, Sheet, read_sheet
 from ...clients.remote import ending
 from ...codec import decode
-from ...errors import EmergeError, Invalid, LimitExceeded
+from ...errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ...objects import METADATA, EmergeFile
 from ...operations import Wire
 from ...paths import child_path
 from ...results import SearchPage
+from ..places.attempt import ATTEMPT, Attempt, attempt, noting, recall
 from ..places.place import TabPlace
 from ..protocol import ChangeStep, ColumnView, ExportArgs, ExportView, LoadArgs, LoadReport, SheetArgs, SheetView
 from ..tab import Tab
@@ -47,6 +48,7 @@ FIRST = 20  # rows that are shown before they are loaded
 CELL = 80  # characters of a cell that is shown
 REFUSALS = 100  # rows that are told one by one
 PAGE = 500
+LARGEST_NOTE = 512 << 10  # bytes of what is noted with a call
 ZIP = b"PK\x03\x04"
 
 
@@ -68,6 +70,10 @@ async def read_file(tab: Tab, args: SheetArgs) -> SheetView:
         "kinds": list(KINDS),
         "rows": [[_shown(row.get(name)) for name in sheet.columns] for row in sheet.rows[:FIRST]],
         "count": len(sheet.rows),
+        "odd": {
+            name: {"kind": odd.kind, "count": odd.number, "at": sheet.places[odd.row], "text": _shown(odd.text)}
+            for name, odd in sheet.odd.items()
+        },
     }
 
 
@@ -91,12 +97,13 @@ async def _load(tab: Tab, args: LoadArgs) -> LoadReport:
     if args["check"]:
         report["made"] = len(objects)
         return report
-    loaded = Loaded()
+    loaded, tell = Loaded(), _teller(tab, args["run"], len(objects))
     try:
-        await store_objects(place.reader, objects, plan, loaded, _teller(tab, args["run"], len(objects)))
+        earlier = await _earlier(place, args["path"])
+        await store_objects(place.reader, objects, plan, loaded, tell, noted=ATTEMPT.get() is not None, earlier=earlier)
     except EmergeError as error:
-        if not loaded.count:
-            raise
+        if not loaded.count or (isinstance(error, Unavailable) and ATTEMPT.get() is not None):
+            raise  # asked for again, it goes on with what is there
         _refuse(report, "", f"{error.message}: the rows after the first {loaded.count:,} are not loaded")
     except BaseException:  # it was stopped: what is there goes again
         await _take_back(place, _undo(loaded))
@@ -108,6 +115,14 @@ async def _load(tab: Tab, args: LoadArgs) -> LoadReport:
         "kept": loaded.kept,
         "undo": _undo(loaded),
     }
+
+
+async def _earlier(place: TabPlace, path: str) -> dict[str, int]:
+    """Return what earlier attempts have stored, with the versions that were there before."""
+    found: dict[str, int] = {}
+    while (made := await recall(place, "storeall", "", at=path)) is not None:
+        found |= made.note or {}
+    return found
 
 
 def _refuse(report: LoadReport, at: str, message: str) -> None:
@@ -204,6 +219,7 @@ def _view_archive(data: bytes) -> SheetView:
         "kinds": [],
         "rows": rows,
         "count": len({record["path"] for record in records} - {"/"}),
+        "odd": {},
     }
 
 
@@ -223,19 +239,16 @@ async def _load_archive(place: TabPlace, args: LoadArgs, data: bytes) -> LoadRep
     """Load an archive; what undoes it removes what was not there, and makes the versions that were the newest again."""
     top = args["path"].rstrip("/")
     paths = sorted({top + record["path"] for record in _records(data) if record["path"] != "/"})
-    before: dict[str, dict[str, int]] = {}
-    for path in paths:
-        directory = path.rpartition("/")[0] or "/"
-        if directory not in before:
-            before[directory] = await versions_in(place.reader, directory)
     report: LoadReport = {"made": 0, "replaced": 0, "kept": 0, "refused": 0, "refusals": [], "undo": []}
     if args["check"]:
         return {**report, "made": len(paths)}
-    await place.reader.load(io.BytesIO(data), args["path"])
+    before = await _before_archive(place, args["path"], paths)
+    note = noting(before)
+    reader = place.reader.within(**note) if len(note.get("call_note", b"")) < LARGEST_NOTE else place.reader
+    await reader.load(io.BytesIO(data), args["path"])
     made: list[str] = []
     for path in paths:
-        directory, _, name = path.rpartition("/")
-        was = before[directory or "/"].get(name)
+        was = before.get(path)
         if was is not None:
             now = (await place.reader.get(path)).version
             report["replaced"] += now != was
@@ -247,6 +260,23 @@ async def _load_archive(place: TabPlace, args: LoadArgs, data: bytes) -> LoadRep
                 made.append(path)
     report["undo"] += [{"change": "remove", "path": path} for path in made]
     return report
+
+
+async def _before_archive(place: TabPlace, top: str, paths: Iterable[str]) -> dict[str, int]:
+    """Return the versions of what is at some of these paths; asked for again, as they were at first.
+
+    With more than a note holds, it is what is there now, so that undoing it brings back less.
+    """
+    deed = ATTEMPT.get()
+    with attempt(deed and Attempt(deed.id, deed.again)):  # what is looked up is not counted: it is loaded again
+        made = await recall(place, "load", top)
+    if made is not None and made.note is not None:
+        return dict(made.note)
+    found: dict[str, int] = {}
+    for directory in {path.rpartition("/")[0] or "/" for path in paths}:
+        versions = await versions_in(place.reader, directory)
+        found |= {child_path(directory, name): version for name, version in versions.items()}
+    return {path: found[path] for path in paths if path in found}
 
 
 # --- out

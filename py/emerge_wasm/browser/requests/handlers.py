@@ -80,6 +80,14 @@ HANDLERS: dict[str, PageHandler] = {
     "sketch": assist.sketch,
 }
 
+DEEDS = frozenset(
+    {"save", "change", "loadsheet", "keepnotebook", "makenotebook", "readipynb", "upload"},
+)
+"""The requests that change something once, however often they are asked for with one id: see `places/attempt`."""
+
+EACH_TIME = frozenset({"cell", "graphql", "index", "relive", "repair", "run", "runall"})
+"""The others that change something: code of the user's, of which receipts tell; what can be repeated as it is."""
+
 CELL_KINDS = frozenset({"cell", "select", "assist", "relive"})
 """The requests that the kernel of cells answers."""
 

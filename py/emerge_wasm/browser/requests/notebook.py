@@ -9,6 +9,7 @@ from ...notebook import Notebook, NotebookCell
 from ...objects import METADATA, Pointer
 from ...paths import child_path
 from ...results import ObjectRow, PointerRow
+from ..places.attempt import recall
 from ..places.place import TabPlace
 from ..protocol import (
     IpynbText,
@@ -32,7 +33,12 @@ async def keep_notebook(tab: Tab, args: KeepNotebookArgs) -> KeptNotebook:
     """Store the cells as the next version; `view` is what was stored, where others had changed it meanwhile."""
     place = tab.find(args)
     state = {"cells": args["cells"], "requirements": args["requirements"]}
-    pointer: PointerRow = await place.call("update", [args["path"], encode(state), args["version"]])
+    made = await recall(place, "update", args["path"])
+    pointer: PointerRow
+    if made is not None:
+        pointer = made.result
+    else:
+        pointer = await place.call("update", [args["path"], encode(state), args["version"]])
     merged = pointer.pop("merged", None)
     if merged is None:
         return {"pointer": pointer, "view": None}
@@ -75,6 +81,9 @@ async def _store(place: TabPlace, directory: str, name: str, made: Notebook) -> 
     made.path, number = directory, 1
     made.name = name
     while await place.has(child_path(directory, made.name)):
+        earlier = await recall(place, "store", child_path(directory, made.name))
+        if earlier is not None:
+            return earlier.result
         number += 1
         made.name = f"{name} {number}"
     pointer: Pointer = await place.reader.store(made)

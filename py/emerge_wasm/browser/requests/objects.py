@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...codec import decode, show
 from ...errors import Conflict
 from ...results import EntryPage, FieldDifference, VersionDiff, VersionRow
+from ..places.attempt import recall
 from ..protocol import (
     BeforeArgs,
     DiffArgs,
@@ -45,6 +46,11 @@ async def save(tab: Tab, args: SaveArgs) -> SaveResult:
     """Set fields from their texts. A conflict is returned with both states, not raised."""
     place = tab.find(args)
     path, version = args["path"], args["version"]
+    for name in ("update", "store"):
+        made = await recall(place, name, path)
+        if made is not None:
+            made.result.pop("merged", None)
+            return {"pointer": made.result, "conflict": None}
     changes = await read_changes(place, path, version, args["changes"])
     try:
         pointer = await store_changes(place, path, version, changes)

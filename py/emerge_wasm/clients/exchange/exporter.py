@@ -126,7 +126,7 @@ class _CSVWriter:
 def _kind(value: object, cell: str) -> str:
     if value is None:
         return ""
-    return "nan and inf" if isinstance(value, float) and not math.isfinite(value) else guess_kind([cell])
+    return "nan and inf" if isinstance(value, float) and not math.isfinite(value) else guess_kind([(0, cell)])[0]
 
 
 _WRITERS: dict[str, type[_JSONWriter] | type[_LineWriter] | type[_CSVWriter]] = {

@@ -6,9 +6,11 @@ import binascii
 import json
 import re
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 from uuid import UUID
 
 from ...codec import read_literal
@@ -141,17 +143,39 @@ def read_as(kind: ColumnKind, value: object, *, cell: bool) -> object:
         raise Invalid(f"{shown[:60]!r} is not {wanted}", remedy="correct it, or read the column as text") from None
 
 
-def guess_kind(cells: Iterable[str]) -> ColumnKind:
-    """Guess what the cells of a column of CSV are. Those that our own export wrote are read as what they were."""
-    kind = ""
-    for cell in cells:
-        if cell in ("", "null"):
-            continue
-        found = _guess(cell)
-        if kind and found != kind:
-            return "value"
-        kind = found
-    return kind or "value"
+class OddCells(NamedTuple):
+    """The few cells of a column that are not of the `kind` of all others: how many, and the first, in its row."""
+
+    kind: ColumnKind
+    number: int
+    row: int
+    text: str
+
+
+ODD = 0.1
+"""The share of a column's cells that may be odd."""
+
+
+def guess_kind(cells: Iterable[tuple[int, str]]) -> tuple[ColumnKind, OddCells | None]:
+    """Guess what the cells of a column of CSV are, which are given with their rows; and tell what is odd among them.
+
+    Those that our own export wrote are read as what they were. With an odd cell the kind is "value", which refuses
+    none.
+    """
+    counts = Counter[ColumnKind]()
+    firsts: dict[ColumnKind, tuple[int, str]] = {}
+    for row, cell in cells:
+        if cell not in ("", "null"):
+            found = _guess(cell)
+            counts[found] += 1
+            firsts.setdefault(found, (row, cell))
+    if len(counts) < 2:
+        return next(iter(counts), "value"), None
+    kind, most = max(((each, count) for each, count in counts.items() if each != "value"), key=lambda pair: pair[1])
+    odd = counts.total() - most
+    if odd > ODD * most:
+        return "value", None
+    return "value", OddCells(kind, odd, *min(first for each, first in firsts.items() if each != kind))
 
 
 def _guess(cell: str) -> ColumnKind:

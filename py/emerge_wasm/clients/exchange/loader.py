@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 from ...codec import encode
@@ -165,44 +166,69 @@ async def store_objects(
     plan: ImportPlan,
     loaded: Loaded,
     told: OnLoaded = lambda done: None,
+    *,
+    noted: bool = False,
+    earlier: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Store objects, batch by batch, each of them in one commit. `loaded` tells what is stored, also when it fails."""
+    """Store objects, batch by batch, each of them in one commit. `loaded` tells what is stored, also when it fails.
+
+    `noted`: each commit's call has a note of the versions before, by path. `earlier` are all notes of an attempt that
+    was cut off, with 0 for what it made: that is not stored again, and counts as stored now.
+    """
     there: dict[str, dict[str, int]] = {}
     batch: dict[str, PackedObject] = {}
     before: dict[str, int] = {}
     size = 0
+    stored = set[str]()
     for done, new in enumerate(objects, 1):
         if new.directory not in there:
-            there[new.directory] = await versions_in(client, new.directory)
+            there[new.directory] = _without(await versions_in(client, new.directory), new.directory, earlier)
         names, name = there[new.directory], new.name
         if name in names and plan.taken == "keep":
             loaded.kept += 1
             continue
         if plan.taken == "both":
             name = _free(name, names)
-        path, state = child_path(new.directory, name), encode(new.state)
+        path = child_path(new.directory, name)
+        if path in earlier and path not in stored:
+            stored.add(path)
+            names.setdefault(name, 0)
+            _count(loaded, path, earlier[path])
+            continue
+        state = encode(new.state)
         if batch and (len(batch) == BATCH or size + len(state) > BATCH_BYTES):
-            await _store_batch(client, batch, before, loaded)
+            await _store_batch(client, batch, before, loaded, noted)
             size = 0
             told(done - 1)
         before[path] = names.get(name, 0)
         names.setdefault(name, 0)
         batch[path] = PackedObject(path, state, plan.class_name, plan.bundle, 0, plan.type, "", "", "")
         size += len(state)
-    await _store_batch(client, batch, before, loaded)
+    await _store_batch(client, batch, before, loaded, noted)
 
 
 async def _store_batch(
-    client: WriteOperations, batch: dict[str, PackedObject], before: Mapping[str, int], loaded: Loaded
+    client: WriteOperations, batch: dict[str, PackedObject], before: Mapping[str, int], loaded: Loaded, noted: bool
 ) -> None:
     if batch:
-        await store_packed(client, list(batch.values()))
+        note = encode({path: before[path] for path in batch}) if noted else b""
+        await store_packed(client.within(call_note=note) if noted else client, list(batch.values()))
     for path in batch:
-        if before[path]:
-            loaded.replaced.append((path, before[path]))
-        else:
-            loaded.made.append(path)
+        _count(loaded, path, before[path])
     batch.clear()
+
+
+def _count(loaded: Loaded, path: str, before: int) -> None:
+    if before:
+        loaded.replaced.append((path, before))
+    else:
+        loaded.made.append(path)
+
+
+def _without(names: dict[str, int], directory: str, earlier: Mapping[str, int]) -> dict[str, int]:
+    """Return what was in a directory before an earlier attempt."""
+    then = {name: earlier.get(child_path(directory, name), version) for name, version in names.items()}
+    return {name: version for name, version in then.items() if version or names[name] == 0}
 
 
 async def versions_in(client: WriteOperations, directory: str) -> dict[str, int]:

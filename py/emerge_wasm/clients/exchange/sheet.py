@@ -6,12 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ...errors import Invalid
 from .cell import JSONRow
-from .kind import ColumnKind, guess_kind, read_as
+from .kind import ColumnKind, OddCells, guess_kind, read_as
 
 Format = Literal["json", "jsonl", "csv"]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
@@ -23,7 +23,10 @@ _REMEDY = "give a list of maps, a map a line, or one map"
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The rows of a file: `places` says where each is ("line 3"), `kinds` what each column seems to be."""
+    """The rows of a file: `places` says where each is ("line 3"), `kinds` what each column seems to be.
+
+    `odd` are the cells that keep a column from being what all its others are.
+    """
 
     format: Format
     columns: Sequence[str]
@@ -31,6 +34,7 @@ class Sheet:
     places: Sequence[str]
     kinds: Mapping[str, ColumnKind]
     delimiter: str = ""
+    odd: Mapping[str, OddCells] = field(default_factory=dict)
 
     def read(self, kind: ColumnKind, value: object) -> object:
         """Read a cell as a kind. Raises Invalid."""
@@ -142,9 +146,11 @@ def _read_csv(text: str, delimiter: str, header: bool, shown: str) -> Sheet:
         if len(cells) != len(names):
             raise Invalid(f"line {number} of {shown} has {len(cells)} cells", remedy=f"there are {len(names)} columns")
     rows: list[JSONRow] = [{name: cell for name, cell in zip(names, cells, strict=True) if cell} for _, cells in lines]
-    kinds = {name: guess_kind(_texts(rows, name)) for name in names}
-    return Sheet("csv", names, rows, [f"line {number}" for number, _ in lines], kinds, delimiter)
+    guesses = {name: guess_kind(_texts(rows, name)) for name in names}
+    kinds = {name: kind for name, (kind, _) in guesses.items()}
+    odd = {name: each for name, (_, each) in guesses.items() if each is not None}
+    return Sheet("csv", names, rows, [f"line {number}" for number, _ in lines], kinds, delimiter, odd)
 
 
-def _texts(rows: Iterable[JSONRow], name: str) -> Iterator[str]:
-    return (str(row[name]) for row in rows if name in row)
+def _texts(rows: Iterable[JSONRow], name: str) -> Iterator[tuple[int, str]]:
+    return ((number, str(row[name])) for number, row in enumerate(rows) if name in row)

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { Deeds, leavesOpen } from "./deeds";
+
+const SAVE = { where: "cluster", path: "/a", version: 1, changes: { n: "2" } };
+
+test("a deed has its id until it is known what came of it", () => {
+  const deeds = new Deeds();
+  const first = deeds.begin("save", SAVE)!;
+  expect(first.deed.again).toBe(false);
+  first.settle(true);
+  const second = deeds.begin("save", { ...SAVE })!;
+  expect(second.deed).toEqual({ id: first.deed.id, again: true });
+  const other = deeds.begin("save", { ...SAVE, version: 2 })!;
+  expect(other.deed.again).toBe(false);
+  expect(other.deed.id).not.toBe(first.deed.id);
+  second.settle(false);
+  const third = deeds.begin("save", SAVE)!;
+  expect(third.deed.again).toBe(false);
+  expect(third.deed.id).not.toBe(first.deed.id);
+  first.settle(false); // late: of an id that is not open any more
+  expect(deeds.begin("save", SAVE)!.deed).toEqual({ id: third.deed.id, again: true });
+});
+
+test("what changes nothing is no deed", () => {
+  expect(new Deeds().begin("open", { where: "cluster", path: "/a", version: 0 })).toBeNull();
+});
+
+test("of several changes none may be left open", () => {
+  const failure = (code: string): unknown => ({ path: "/a", failure: { code } });
+  expect(leavesOpen({ pointer: null, conflict: null })).toBe(false);
+  expect(leavesOpen({ done: 1, failed: 1, failures: [failure("Conflict")] })).toBe(false);
+  expect(leavesOpen({ done: 1, failed: 1, failures: [failure("Unavailable")] })).toBe(true);
+  expect(leavesOpen({ done: 1, failed: 200, failures: [failure("Conflict")] })).toBe(true);
+});
