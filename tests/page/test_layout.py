@@ -144,18 +144,18 @@ def test_back_leads_to_the_pane_before_on_a_phone(tab: Tab) -> None:
 def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, tab: Tab) -> None:
     """Not by listing all that is before it."""
     with connect(site.node.host) as fs:
-        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(2_300)])
-    tab.open("#/cluster/many/o2100")
+        fs.storeall([EmergeFile(name=f"o{number:04}", path="/deep") for number in range(2_300)])
+    tab.open("#/cluster/deep/o2100")
     tree = tab.find("tree-cluster")
-    row = tree.locator('[data-path="/many/o2100"]')
+    row = tree.locator('[data-path="/deep/o2100"]')
     expect(row).to_be_visible(timeout=SLOW)
     expect(row).to_have_attribute("aria-selected", "true")
     expect(tab.find("object-name")).to_have_text("o2100")
-    tab.open("#/cluster/many")
+    tab.open("#/cluster/deep")
     expect(tab.find("directory-count")).to_have_text("2,300 entries", timeout=SLOW)
     for name in ("o0003", "none"):
-        tab.open(f"#/cluster/many/{name}")
-        found = tree.locator('[data-path="/many/o0003"]') if name == "o0003" else tab.find("failure")
+        tab.open(f"#/cluster/deep/{name}")
+        found = tree.locator('[data-path="/deep/o0003"]') if name == "o0003" else tab.find("failure")
         expect(found.first).to_be_visible(timeout=SLOW)
     tab.find("look-earlier").click()
     expect(tab.find("earlier")).to_contain_text("Nothing that was removed", timeout=SLOW)
