@@ -12,16 +12,22 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from .errors import Invalid, Unavailable
 from .straight import run_straight as run_straight
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 AsyncWork = Coroutine[Any, Any, T]
 
 IN_PYODIDE = sys.platform == "emscripten"
+
+
+async def beside(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call what takes long in another thread, so that the event loop goes on; here where there are no threads."""
+    return function(*args, **kwargs) if IN_PYODIDE else await asyncio.to_thread(function, *args, **kwargs)
 
 
 def wait(work: AsyncWork[T]) -> T:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from .bundle import Bundle, parse
 from .bundle_text import bundle_text
 from .capture_class import capture
-from .description import describe, display_method, help_of, merge_rules, source_of
+from .description import describe, display_method, help_of, merge_rules, source_of, takes_long
 from .form import ClassForms, FieldForm, forms_of
 from .load_class import load
 from .mixin import mix
@@ -41,4 +41,5 @@ __all__ = [
     "mix",
     "parse",
     "source_of",
+    "takes_long",
 ]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
-import sys
-import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
-from ..codec.syntax_depth import check_nesting
 from ..errors import Invalid, NotFound
 from .bundle import CHAIN_LIMIT, Bundle, Find, read_bundle
-from .grammar import plain_text
 from .source import FunctionNode, Unit
+from .source_tree import LONG, SizedCache, is_new, parsed
 
 Ancestor = tuple[Bundle, ast.ClassDef]
 FieldDescription = TypedDict("FieldDescription", {"name": str, "annotation": str, "default": str, "class": str})
@@ -36,8 +33,36 @@ class ClassDescription(TypedDict):
 def describe(bundle: Bundle, find: Find) -> ClassDescription:
     """Describe the class of a bundle, except what Emerge's own bases have.
 
-    A required bundle that is missing is left out.
+    A required bundle that is missing is left out. The description is kept: change nothing of it.
     """
+    known = _DESCRIBED.get(bundle.hash)
+    if known is not None and all(find(hash) is not None for hash in known[1]):
+        return known[0]
+    asked: dict[str, bool] = {}
+
+    def look(hash: str) -> bytes | None:
+        data = find(hash)
+        asked[hash] = data is not None
+        return data
+
+    made = _describe(bundle, look)
+    if all(asked.values()):
+        _DESCRIBED.put(bundle.hash, (made, [*asked]), len(bundle.data))
+    return made
+
+
+_DESCRIBED: SizedCache[str, tuple[ClassDescription, list[str]]] = SizedCache(4 << 20)
+"""Descriptions of classes of which nothing was missing, by the hashes of their bundles, and the bundles they need."""
+
+
+def takes_long(bundle: Bundle, found: Mapping[str, bytes]) -> bool:
+    """Tell whether to describe a class, given all that it needs, would hold up an event loop: then do it beside it."""
+    if all(len(data) <= LONG for data in found.values()):
+        return False
+    return bundle.hash not in _DESCRIBED or is_new(bundle.source)
+
+
+def _describe(bundle: Bundle, find: Find) -> ClassDescription:
     fields: dict[str, FieldDescription] = {}
     methods: dict[str, MethodDescription] = {}
     doc = ""
@@ -175,34 +200,6 @@ def class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
             return None
         body = found.body
     return found
-
-
-def parsed(text: str) -> ast.Module:
-    """Parse a bundle's source; what it has of newer Pythons than this one is left out.
-
-    Raises:
-        Invalid: it is no Python that this version can parse.
-        LimitExceeded: it nests too deep.
-    """
-    try:
-        return _tree(text)
-    except _NO_PYTHON:
-        pass
-    try:
-        return _tree(plain_text(text))
-    except _NO_PYTHON as error:
-        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise Invalid(
-            f"the class's source is no text of Python {sys.version_info.major}.{sys.version_info.minor}{line}"
-        ) from None
-
-
-_NO_PYTHON = (tokenize.TokenError, SyntaxError, ValueError, RecursionError)
-
-
-def _tree(text: str) -> ast.Module:
-    check_nesting(text)
-    return ast.parse(text)
 
 
 def _fields(node: ast.ClassDef) -> Iterator[FieldDescription]:

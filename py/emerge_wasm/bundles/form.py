@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from .bundle import Bundle, Content, Find, read_bundle
-from .description import class_node, lineage, parsed
+from .description import class_node, lineage
+from .source_tree import parsed
 
 FormKind = Literal["any", "leaf", "choice", "union", "list", "tuple", "set", "frozenset", "deque", "dict", "record"]
 

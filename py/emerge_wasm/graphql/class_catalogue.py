@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..bundles import parse
+from ..bundles.source_tree import look_beside
 from ..errors import EmergeError, Invalid, LimitExceeded
 from ..objects import DIRECTORY
 from ..results import ChangePage, PointerRow
@@ -109,9 +110,12 @@ class ClassCatalogue:
 
     async def classes(self, caller: GraphQLCaller) -> SchemaClasses:
         """Read the classes. One that cannot be read is left out: its objects have no type of their own."""
-        found = await _fetch(caller, self.bundles)
+        return await look_beside(self._read, await _fetch(caller, self.bundles))
+
+    def _read(self, found: dict[str, bytes]) -> SchemaClasses:
         classes = SchemaClasses()
-        for hash in sorted(self.bundles, key=lambda hash: (self.bundles[hash], hash)):
+        bundles = dict(self.bundles)
+        for hash in sorted(bundles, key=lambda hash: (bundles[hash], hash)):
             try:
                 classes.add(hash, found.get)
             except EmergeError as error:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ..bundles import Bundle, describe, parse
 from ..bundles.bundle import Content, Find
-from ..bundles.description import class_node, lineage, parsed
+from ..bundles.description import class_node, lineage
+from ..bundles.source_tree import parsed
 from ..codec import read_literal
 from ..errors import EmergeError, Invalid
 from ..objects import METADATA

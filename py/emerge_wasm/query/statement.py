@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Self
 
 from ..bundles.bundle import Bundle, Find, read_bundle
-from ..bundles.description import lineage, parsed
+from ..bundles.description import lineage
+from ..bundles.source_tree import parsed
 from ..codec import Record, decode
 
 _DATACLASS = frozenset({"dataclasses.dataclass", "emerge_wasm.dataclass"})

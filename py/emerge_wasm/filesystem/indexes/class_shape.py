@@ -5,9 +5,10 @@ An object whose class computes a field has no sort key in an index over it: sear
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ...bundles import parse
+from ...bundles.source_tree import LONG, look_beside
 from ...errors import EmergeError
 from ...query.shape import Shape, known_shape, shape_of
 from ...store import Batch, Store, keys_of
@@ -20,9 +21,16 @@ async def shapes_of(store: Store, hashes: Iterable[str], making: Batch | None = 
         shape = known_shape(hash) if hash else None
         if shape is None:
             bundles = await _bundles(store, hash, making) if hash else {}
-            shape = shape_of(hash, bundles.get)
+            shape = await read_shape(hash, bundles)
         found[hash] = shape
     return found
+
+
+async def read_shape(hash: str, bundles: Mapping[str, bytes], class_name: str = "") -> Shape:
+    """Return the shape of a class, given all that it needs (see `shape_of`); a long one is read beside the loop."""
+    if any(len(data) > LONG for data in bundles.values()):
+        return await look_beside(shape_of, hash, bundles.get, class_name)
+    return shape_of(hash, bundles.get, class_name)
 
 
 async def _bundles(store: Store, hash: str, making: Batch | None) -> dict[str, bytes]:

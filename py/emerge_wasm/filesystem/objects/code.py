@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...bundles import Bundle, bundle_text, describe, help_of, parse, source_of
+from ...bundles import Bundle, bundle_text, describe, help_of, parse, source_of, takes_long
+from ...bundles.source_tree import look_beside
 from ...errors import Invalid, LimitExceeded, NotFound
 from ...operations import Context, Names
 from ...results import AuthorMap, MethodRows
@@ -18,15 +19,19 @@ HASHES_LIMIT = 1000
 
 
 async def _find_bundle(
-    core: Core, context: Context, path: str, version: int, as_of: str
+    core: Core, context: Context, path: str, version: int, as_of: str, *, whole: bool = False
 ) -> tuple[Bundle, dict[str, bytes]]:
+    """Return the bundle of an object's class, and all that it needs; `whole`: it is shown, not looked into."""
     entry = (await find(core, context, path, "r", version, as_of)).entry
     if not entry.bundle:
         raise Invalid(f"{path} has no class", path=path, remedy="only objects stored with a class have code")
     found = await load_bundles(core, entry.bundle)
     if entry.bundle not in found:
         raise NotFound(f"the class of {path} ({entry.class_name}) is gone from the store", path=path)
-    return parse(found[entry.bundle], entry.bundle), found
+    bundle = parse(found[entry.bundle], entry.bundle)
+    if not whole and takes_long(bundle, found):
+        await look_beside(describe, bundle, found.get)
+    return bundle, found
 
 
 async def methods(core: Core, context: Context, path: str, version: int, as_of: str) -> MethodRows:
@@ -41,7 +46,7 @@ async def help_text(core: Core, context: Context, path: str, method: str, versio
 
 
 async def code(core: Core, context: Context, path: str, method: str, version: int, as_of: str, bundle: bool) -> str:
-    own, found = await _find_bundle(core, context, path, version, as_of)
+    own, found = await _find_bundle(core, context, path, version, as_of, whole=bundle or not method)
     if bundle and method:
         raise Invalid("a bundle is shown whole", path=path, remedy="ask for a method, or for the bundle")
     return bundle_text(own, found.get) if bundle else source_of(own, found.get, method)

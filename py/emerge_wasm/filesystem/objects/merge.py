@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...built_in import MergeRule, merge_rules_of
-from ...bundles import merge_rules, parse
+from ...bundles import merge_rules, parse, takes_long
+from ...bundles.source_tree import look_beside
 from ...codec import decode, encode, shared_parts
 from ...context import Context, asker
 from ...errors import Conflict, Unavailable
@@ -137,7 +138,12 @@ async def _rules(core: Core, entry: Entry) -> Mapping[str, str | MergeRule]:
     if not bundle:
         return merge_rules_of(entry.class_name)
     found = await load_bundles(core, bundle)
-    return merge_rules(parse(found[bundle], bundle), found.get) if bundle in found else {}
+    if bundle not in found:
+        return {}
+    parsed = parse(found[bundle], bundle)
+    if takes_long(parsed, found):
+        return await look_beside(merge_rules, parsed, found.get)
+    return merge_rules(parsed, found.get)
 
 
 async def _by_rule(

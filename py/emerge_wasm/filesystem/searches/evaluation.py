@@ -17,6 +17,7 @@ from ...operations import Wire
 from ...query.shape import Shape, known_shape, shape_of
 from ..core import Core
 from ..execution import EXECUTION, is_lacking
+from ..indexes.class_shape import read_shape
 from ..runner import EvaluateCall, EvaluateOutcome, Runner
 from .candidate import Candidate
 
@@ -102,7 +103,7 @@ class Evaluation:
         for hash, name in classes:
             if not hash or known_shape(hash) is None:
                 bundles = await self.find({hash} - {""})
-                found[hash, name] = shape_of(hash, bundles.get, name)
+                found[hash, name] = await read_shape(hash, bundles, name)
             else:
                 found[hash, name] = shape_of(hash, _nothing, name)
         return found
