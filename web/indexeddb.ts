@@ -1,48 +1,44 @@
 /** The IndexedDB half of py/emerge_wasm/stores/indexeddb/store.py: one call and one packed buffer each way per operation.
  *
- * Why here and not in Python: a transaction ends as soon as nobody issues a request in time, so all its requests are
- * issued in one go; and each crossing costs, so many records travel in one buffer. Must not import anything of the page.
+ * Why here and not in Python: a transaction ends as soon as nobody issues a request in time; and each crossing costs, so many
+ * records travel in one buffer. Must not import anything of the page.
  */
 
 import { deleteDB, openDB, unwrap } from "idb";
+import { compare, type Edit, type Row } from "./leaf";
 import { ABSENT, type Bytes, pack, Reader } from "./packing";
 import { plainly } from "./plainly";
+import { openSpace, packRows, resultOf, type Space, storeOf } from "./space";
 
-const FORMAT = 4; // 2: the space links came; 3: receipts; 4: blocks
+const FORMAT = 5; // 2: the space links came; 3: receipts; 4: blocks; 5: small rows lie in leaves
 const COUNTERS = "counters"; // the last number that an append got, by space
 const PATIENCE = 2000; // ms for other tabs to let go of an older version
 
 type Durability = "strict" | "relaxed";
 
-/** A settled transaction: resolves when its data are kept, rejects when nothing of it was applied. */
-function settled(transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Do something in a transaction, and wait until its data are kept; when that fails, nothing of it was applied. */
+async function within<T>(transaction: IDBTransaction, work: () => Promise<T>): Promise<T> {
+  const done = new Promise<void>((resolve, reject) => {
     transaction.oncomplete = () => resolve();
     transaction.onabort = () => reject(transaction.error ?? new DOMException("it was aborted", "AbortError"));
   });
-}
-
-/** Issue a transaction's requests; a request that cannot even be issued undoes those before it. */
-async function run(transaction: IDBTransaction, issue: () => void): Promise<void> {
-  const done = settled(transaction);
   try {
-    issue();
+    const [found] = await Promise.all([work(), done]);
+    return found;
   } catch (error) {
-    done.catch(() => {});
-    transaction.abort();
-    throw error;
+    try {
+      transaction.abort();
+    } catch {
+      // it has been
+    }
+    throw transaction.error ?? error;
   }
-  await done;
 }
 
 /** Same bytes, or both absent. */
-function same(held: ArrayBuffer | undefined, expected: ArrayBuffer | null): boolean {
+function same(held: Bytes | undefined, expected: Bytes | null): boolean {
   if (held === undefined || expected === null) return held === undefined && expected === null;
-  return indexedDB.cmp(held, expected) === 0;
-}
-
-function rangeOf(start: Bytes, end: Bytes | null): IDBKeyRange {
-  return end === null ? IDBKeyRange.lowerBound(start) : IDBKeyRange.bound(start, end, false, true);
+  return compare(held, expected) === 0;
 }
 
 function numberKey(number: number): Bytes {
@@ -51,12 +47,19 @@ function numberKey(number: number): Bytes {
   return key;
 }
 
+/** What a commit asks of one space; `index` is the place of a condition among all. */
+interface Part {
+  expects: { key: Bytes; value: Bytes | null; index: number }[];
+  counts: { start: Bytes; end: Bytes | null; count: number; index: number }[];
+  edits: Edit[];
+  appends: { value: Bytes; index: number }[];
+  last?: number; // that an append got
+}
+
+/** A commit as Python sends it. */
 interface Change {
-  expects: { space: string; key: Bytes; value: ArrayBuffer | null }[];
-  deletes: { space: string; key: Bytes }[];
-  puts: { space: string; key: Bytes; value: ArrayBuffer }[];
-  appends: { space: string; value: ArrayBuffer }[];
-  counts: { space: string; start: Bytes; end: Bytes | null; count: number }[];
+  parts: Map<string, Part>;
+  numbers: number[]; // of the appends
 }
 
 /** An opened database. Every method takes and gives packed buffers; spaces are indexes into `spaces`. */
@@ -73,39 +76,40 @@ export class Database {
   }
 
   /** In: count, then (space, key length) of each. Out: the length of each value, or ABSENT. */
-  get(request: Bytes): Promise<Uint8Array> {
+  get(request: Bytes): Promise<Bytes> {
     return this.track(async () => {
       const reader = new Reader(request);
-      const wanted = Array.from({ length: reader.number() }, () => this.keyOf(reader));
-      const transaction = this.database.transaction([...new Set(wanted.map(({ space }) => space))], "readonly");
-      let requests: IDBRequest<ArrayBuffer | undefined>[] = [];
-      await run(transaction, () => {
-        requests = wanted.map(({ space, key }) => transaction.objectStore(space).get(key));
+      const keys = new Map<string, Bytes[]>();
+      const wanted = Array.from({ length: reader.number() }, () => {
+        const space = this.space(reader.number());
+        const some = keys.get(space) ?? [];
+        keys.set(space, some);
+        return { space, place: some.push(reader.bytesOf(reader.number())) - 1 };
       });
-      const values = requests.map((each) => each.result);
+      const transaction = this.database.transaction([...keys.keys()].map(storeOf), "readonly");
+      const load = async ([space, some]: [string, Bytes[]]) => [space, await openSpace(transaction, space).load(some)] as const;
+      const found = new Map(await within(transaction, () => Promise.all([...keys].map(load))));
+      const values = wanted.map(({ space, place }) => found.get(space)?.[place]);
       return pack(
-        values.map((value) => value?.byteLength ?? ABSENT),
+        values.map((value) => value?.length ?? ABSENT),
         values.filter((value) => value !== undefined),
       );
     });
   }
 
   /** In: space, length of start, length of end or ABSENT, limit, reverse. Out: (key length, value length) of each row. */
-  scan(request: Bytes): Promise<Uint8Array> {
+  scan(request: Bytes): Promise<Bytes> {
     return this.track(async () => {
       const reader = new Reader(request);
       const [space, startLength, endLength] = [this.space(reader.number()), reader.number(), reader.number()];
       const [limit, reverse] = [reader.number(), reader.number() === 1];
-      const range = rangeOf(reader.key(startLength), endLength === ABSENT ? null : reader.key(endLength));
-      const transaction = this.database.transaction(space, "readonly");
-      let page: () => ArrayBuffer[] = () => [];
-      await run(transaction, () => {
-        page = (reverse ? scanBack : scanOn)(transaction.objectStore(space), range, limit);
-      });
-      const rows = page();
+      const [start, end] = [reader.bytesOf(startLength), reader.optional(endLength)];
+      const transaction = this.database.transaction(storeOf(space), "readonly");
+      const rows = await within(transaction, () => openSpace(transaction, space).scan(start, end, limit, reverse));
+      const parts = rows.flatMap(({ key, value }: Row) => [key, value]);
       return pack(
-        rows.map((part) => part.byteLength),
-        rows,
+        parts.map((part) => part.length),
+        parts,
       );
     });
   }
@@ -114,37 +118,16 @@ export class Database {
    * length), puts (space, key length, value length), appends (space, value length) and counts (space, start length,
    * end length or ABSENT, count), then these.
    * Out: index of the first failed expectation, counts after expects, or ABSENT, then the number of each append as (high, low) word. */
-  commit(request: Bytes): Promise<Uint8Array> {
+  commit(request: Bytes): Promise<Bytes> {
     return this.track(async () => {
       const change = this.changeOf(new Reader(request));
-      const touched = new Set(Object.values(change).flatMap((part: { space: string }[]) => part.map((each) => each.space)));
-      if (touched.size === 0) return pack([ABSENT], []);
-      if (change.appends.length > 0) touched.add(COUNTERS);
-      const transaction = this.database.transaction([...touched], "readwrite", { durability: this.durability });
-      let failed = ABSENT;
-      const numbers: number[] = [];
-      try {
-        await run(transaction, () => {
-          const check = (index: number, holds: boolean) => {
-            if (failed !== ABSENT || holds) return;
-            failed = index;
-            transaction.abort();
-          };
-          change.expects.forEach(({ space, key, value }, index) => {
-            const held: IDBRequest<ArrayBuffer | undefined> = transaction.objectStore(space).get(key);
-            held.onsuccess = () => check(index, same(held.result, value));
-          });
-          change.counts.forEach(({ space, start, end, count }, index) => {
-            const counted = transaction.objectStore(space).count(rangeOf(start, end));
-            counted.onsuccess = () => check(change.expects.length + index, counted.result === count);
-          });
-          apply(transaction, change, numbers);
-        });
-      } catch (error) {
-        if (failed === ABSENT) throw error;
-        return pack([failed], []);
-      }
-      return pack([ABSENT, ...numbers.flatMap((number) => [Math.floor(number / 2 ** 32), number % 2 ** 32])], []);
+      if (change.parts.size === 0) return pack([ABSENT], []);
+      const stores = [...change.parts.keys()].map(storeOf);
+      if (change.numbers.length > 0) stores.push(COUNTERS);
+      const transaction = this.database.transaction(stores, "readwrite", { durability: this.durability });
+      const failed = await within(transaction, () => apply(transaction, change));
+      if (failed !== ABSENT) return pack([failed], []);
+      return pack([ABSENT, ...change.numbers.flatMap((number) => [Math.floor(number / 2 ** 32), number % 2 ** 32])], []);
     });
   }
 
@@ -170,70 +153,71 @@ export class Database {
     return name;
   }
 
-  private keyOf(reader: Reader): { space: string; key: Bytes } {
-    return { space: this.space(reader.number()), key: reader.key(reader.number()) };
-  }
-
   private changeOf(reader: Reader): Change {
-    const lengths = Array.from({ length: 5 }, () => reader.number());
-    const list = <T>(index: number, read: () => T): T[] => Array.from({ length: lengths[index] ?? 0 }, read);
-    const put = () => {
-      const [space, keyLength, valueLength] = [this.space(reader.number()), reader.number(), reader.number()];
-      return { space, key: reader.key(keyLength), value: reader.optional(valueLength) };
+    const parts = new Map<string, Part>();
+    const part = (): Part => {
+      const space = this.space(reader.number());
+      const found = parts.get(space) ?? { expects: [], counts: [], edits: [], appends: [] };
+      parts.set(space, found);
+      return found;
     };
-    const expects = list(0, put);
-    const deletes = list(1, () => this.keyOf(reader));
-    const puts = list(2, put) as Change["puts"];
-    const appends = list(3, () => ({ space: this.space(reader.number()), value: reader.value(reader.number()) }));
-    const counts = list(4, () => {
-      const [space, startLength, endLength] = [this.space(reader.number()), reader.number(), reader.number()];
-      const count = reader.number();
-      return { space, start: reader.key(startLength), end: endLength === ABSENT ? null : reader.key(endLength), count };
-    });
-    return { expects, deletes, puts, appends, counts };
+    const lengths = Array.from({ length: 5 }, () => reader.number());
+    const [expects = 0, deletes = 0, puts = 0, appends = 0, counts = 0] = lengths;
+    for (let index = 0; index < expects; index++) {
+      const [to, keyLength, valueLength] = [part(), reader.number(), reader.number()];
+      to.expects.push({ key: reader.bytesOf(keyLength), value: reader.optional(valueLength), index });
+    }
+    for (let index = 0; index < deletes; index++) part().edits.push({ key: reader.bytesOf(reader.number()), value: null });
+    for (let index = 0; index < puts; index++) {
+      const [to, keyLength, valueLength] = [part(), reader.number(), reader.number()];
+      to.edits.push({ key: reader.bytesOf(keyLength), value: reader.bytesOf(valueLength) });
+    }
+    for (let index = 0; index < appends; index++) part().appends.push({ value: reader.bytesOf(reader.number()), index });
+    for (let index = expects; index < expects + counts; index++) {
+      const [to, startLength, endLength, count] = [part(), reader.number(), reader.number(), reader.number()];
+      to.counts.push({ start: reader.bytesOf(startLength), end: reader.optional(endLength), count, index });
+    }
+    return { parts, numbers: new Array<number>(appends) };
   }
 }
 
-/** Issue the deletes, puts and appends of a change; `numbers` gets those of the appends before the transaction ends. */
-function apply(transaction: IDBTransaction, change: Change, numbers: number[]): void {
-  for (const { space, key } of change.deletes) transaction.objectStore(space).delete(key);
-  for (const { space, key, value } of change.puts) transaction.objectStore(space).put(value, key);
-  for (const space of new Set(change.appends.map((append) => append.space))) append(transaction, change, space, numbers);
+/** Issue what a commit asks for, unless a condition fails: the index of the first one that does, or ABSENT. */
+async function apply(transaction: IDBTransaction, { parts, numbers }: Change): Promise<number> {
+  const spaces = [...parts].map(([name, part]) => ({ name, part, space: openSpace(transaction, name) }));
+  const counters = numbers.length > 0 ? transaction.objectStore(COUNTERS) : null;
+  const failed = await Promise.all(spaces.map(({ name, part, space }) => prepare(name, part, space, counters, numbers)));
+  const first = Math.min(...failed);
+  if (first !== ABSENT) return first;
+  for (const { name, part, space } of spaces) {
+    space.write(part.edits);
+    if (part.last !== undefined) counters?.put(part.last, name);
+  }
+  transaction.commit();
+  return ABSENT;
 }
 
-/** Issue the appends to one space: its counter is read once, then all of them number themselves. */
-function append(transaction: IDBTransaction, change: Change, space: string, numbers: number[]): void {
-  const counters = transaction.objectStore(COUNTERS);
-  const last: IDBRequest<number | undefined> = counters.get(space);
-  last.onsuccess = () => {
-    let number = last.result ?? 0;
-    change.appends.forEach((row, index) => {
-      if (row.space !== space) return;
-      numbers[index] = ++number;
-      transaction.objectStore(space).put(row.value, numberKey(number));
-    });
-    counters.put(number, space);
+/** Read all that a commit needs of a space, and number its appends; the index of the first condition that fails, or ABSENT. */
+async function prepare(name: string, part: Part, space: Space, counters: IDBObjectStore | null, numbers: number[]): Promise<number> {
+  const load = async (): Promise<(Bytes | undefined)[]> => {
+    if (counters !== null && part.appends.length > 0) await number(counters, name, part, numbers);
+    const [expected, edited] = [part.expects, part.edits].map((some) => some.map(({ key }) => key));
+    return await space.load(expected ?? [], edited);
   };
+  const counting = part.counts.map(({ start, end }) => space.count(start, end));
+  const [held, ...counted] = await Promise.all([load(), ...counting]);
+  const failed = part.expects.find(({ value }, index) => !same(held[index], value));
+  const miscounted = part.counts.find(({ count }, index) => counted[index] !== count);
+  return Math.min(failed?.index ?? ABSENT, miscounted?.index ?? ABSENT);
 }
 
-/** key, value, key, value … from the start of a range, once the transaction is done. */
-function scanOn(store: IDBObjectStore, range: IDBKeyRange, limit: number): () => ArrayBuffer[] {
-  const keys = store.getAllKeys(range, limit) as IDBRequest<ArrayBuffer[]>;
-  const values = store.getAll(range, limit) as IDBRequest<ArrayBuffer[]>;
-  return () => keys.result.flatMap((key, index) => [key, values.result[index] as ArrayBuffer]);
-}
-
-/** The same from the end of the range: a cursor, since only a cursor goes backwards in every browser. */
-function scanBack(store: IDBObjectStore, range: IDBKeyRange, limit: number): () => ArrayBuffer[] {
-  const rows: ArrayBuffer[] = [];
-  const request = store.openCursor(range, "prev");
-  request.onsuccess = () => {
-    const cursor = request.result;
-    if (!cursor) return;
-    rows.push(cursor.key as ArrayBuffer, cursor.value as ArrayBuffer);
-    if (rows.length < 2 * limit) cursor.continue();
-  };
-  return () => rows;
+/** Give the appends to a space the next numbers of it: they are edits then. */
+async function number(counters: IDBObjectStore, name: string, part: Part, numbers: number[]): Promise<void> {
+  let last = (await resultOf<number | undefined>(counters.get(name))) ?? 0;
+  for (const { value, index } of part.appends) {
+    numbers[index] = ++last;
+    part.edits.push({ key: numberKey(last), value });
+  }
+  part.last = last;
 }
 
 /** Settles as `work` does, or rejects when other tabs block it for longer than PATIENCE. */
@@ -253,15 +237,28 @@ export function open(name: string, spaces: string[], durability: Durability): Pr
   return plainly(connect(name, spaces, durability));
 }
 
+/** Make what there is not yet, and put rows of before into leaves: all in one transaction, or nothing. */
+async function upgrade(database: IDBDatabase, transaction: IDBTransaction, spaces: string[]): Promise<void> {
+  for (const name of [...spaces.map(storeOf), COUNTERS]) {
+    if (!database.objectStoreNames.contains(name)) database.createObjectStore(name);
+  }
+  for (const space of spaces) {
+    if (storeOf(space) !== space && database.objectStoreNames.contains(space)) {
+      await packRows(transaction.objectStore(space), transaction, space);
+      database.deleteObjectStore(space);
+    }
+  }
+}
+
 async function connect(name: string, spaces: string[], durability: Durability): Promise<Database> {
   let foreign = false;
   const opening = unblocked(
     (blocked) =>
       openDB(name, FORMAT, {
-        upgrade(made, before, _after, transaction) {
+        async upgrade(made, before, _after, transaction) {
           foreign = before > 0 && made.objectStoreNames.length > 0 && !made.objectStoreNames.contains(COUNTERS);
-          if (foreign) return transaction.abort();
-          for (const space of [...spaces, COUNTERS]) if (!made.objectStoreNames.contains(space)) made.createObjectStore(space);
+          if (foreign) transaction.abort();
+          else await upgrade(unwrap(made), unwrap(transaction), spaces);
         },
         blocked,
         // Another tab upgrades or deletes it: let it; what is under way ends first, later calls fail as closed.
@@ -272,7 +269,7 @@ async function connect(name: string, spaces: string[], durability: Durability): 
   const database = await opening.catch((error: unknown) => {
     throw foreign ? new DOMException("it has other object stores", "NotFoundError") : error;
   });
-  if (spaces.some((space) => !database.objectStoreNames.contains(space))) {
+  if (spaces.some((space) => !database.objectStoreNames.contains(storeOf(space)))) {
     database.close();
     throw new DOMException("it has other object stores", "NotFoundError");
   }

@@ -64,7 +64,7 @@ export class Folder {
 
   private async putAll(names: string[], buffer: Bytes): Promise<void> {
     const reader = new Reader(buffer);
-    const parts = names.map(() => reader.number()).map((size) => reader.key(size));
+    const parts = names.map(() => reader.number()).map((size) => reader.bytesOf(size));
     const begun: { folder: FileSystemDirectoryHandle; file: PrivateFile; name: string; fresh: string }[] = [];
     try {
       await each(names, async (name, index) => {
@@ -101,21 +101,21 @@ export class Folder {
   }
 
   private async getAll(names: string[]): Promise<Uint8Array> {
-    const found: (ArrayBuffer | null)[] = [];
+    const found: (Bytes | null)[] = [];
     await each(names, async (name, index) => {
       found[index] = await this.read(name);
     });
     return pack(
-      found.map((data) => data?.byteLength ?? ABSENT),
+      found.map((data) => data?.length ?? ABSENT),
       found.filter((data) => data !== null),
     );
   }
 
-  private async read(name: string): Promise<ArrayBuffer | null> {
+  private async read(name: string): Promise<Bytes | null> {
     for (let attempt = 1; ; attempt++) {
       try {
         const file = await this.find(name);
-        return file === null ? null : await (await file.getFile()).arrayBuffer();
+        return file === null ? null : new Uint8Array(await (await file.getFile()).arrayBuffer());
       } catch (error) {
         if (attempt === 3) throw error; // written anew, or removed, between the two
       }

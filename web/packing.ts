@@ -28,31 +28,27 @@ export class Reader {
     return value;
   }
 
-  /** The next `length` bytes, still in the buffer: enough for a key, which is copied when a request is issued. */
-  key(length: number): Bytes {
+  /** The next `length` bytes, still in the buffer: whoever keeps them copies them. */
+  bytesOf(length: number): Bytes {
     return this.bytes.subarray(this.position, (this.position += length));
   }
 
-  /** The next `length` bytes on their own: a view would be stored with all that is around it. */
-  value(length: number): ArrayBuffer {
-    return this.key(length).slice().buffer;
-  }
-
-  optional(length: number): ArrayBuffer | null {
-    return length === ABSENT ? null : this.value(length);
+  optional(length: number): Bytes | null {
+    return length === ABSENT ? null : this.bytesOf(length);
   }
 }
 
 /** One buffer of these words and these bytes. */
-export function pack(head: number[], parts: ArrayBuffer[]): Uint8Array {
+export function pack(head: number[], parts: Bytes[]): Bytes {
   const words = head.length + 1;
-  const packed = new Uint8Array(parts.reduce((total, part) => total + part.byteLength, words * 4));
+  const packed = new Uint8Array(parts.reduce((total, part) => total + part.length, words * 4));
   const view = new DataView(packed.buffer);
-  [words, ...head].forEach((word, index) => view.setUint32(index * 4, word, true));
+  view.setUint32(0, words, true);
+  head.forEach((word, index) => view.setUint32((index + 1) * 4, word, true));
   let position = words * 4;
   for (const part of parts) {
-    packed.set(new Uint8Array(part), position);
-    position += part.byteLength;
+    packed.set(part, position);
+    position += part.length;
   }
   return packed;
 }

@@ -7,16 +7,22 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext, Error
 
 from emerge_wasm.store import SPACES, Batch
 from emerge_wasm.stores.indexeddb.buffer import pack
 from emerge_wasm.stores.indexeddb.store import pack_batch
+from tests.browser.chromium.test_blocks import kill, launch
+from tests.browser.chromium.test_kernel import Tab
+from tests.conftest import ROOT
 from tests.contracts.store import SCENARIOS
-from tests.scale import examples
+from tests.scale import TURN, examples, in_turn, sample
 
 
 @pytest.fixture
@@ -52,33 +58,62 @@ json.dumps(await work())
     )
 
 
+LEAVES = ("versions", "links", "indexes")
+"""Spaces whose rows lie in leaves; the contract's own three are with these exchanged."""
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.removeprefix("scenario_"))
-def test_contract(selenium: Any, name: str, scenario: Any) -> None:
+def test_contract_in_leaves(selenium: Any, name: str, scenario: Any) -> None:
+    code = f"""
+from pathlib import Path
+from types import ModuleType
+from tests.contracts import store as contract
+text = Path(contract.__file__).read_text()
+own = 'STATES, ENTRIES, LOG = "states", "entries", "log"'
+assert own in text
+module = ModuleType("tests.contracts.in_leaves")
+exec(text.replace(own, "STATES, ENTRIES, LOG = {LEAVES!r}"), vars(module))
+await module.{scenario.__name__}(opened)"""
+    run(selenium, name, code)
+
+
+@pytest.mark.parametrize(
+    "scenario", sample(SCENARIOS, 3), ids=lambda scenario: scenario.__name__.removeprefix("scenario_")
+)
+def test_contract_in_rows(selenium: Any, name: str, scenario: Any) -> None:
     run(selenium, name, f"from tests.contracts.store import {scenario.__name__} as scenario\nawait scenario(opened)")
 
 
+@pytest.mark.parametrize(("words", "steps"), [("SMALL", 150), ("LARGE", 250)])
 @pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
-def test_random_operations(selenium: Any, name: str, seed: int) -> None:
+def test_random_operations(selenium: Any, name: str, words: str, steps: int, seed: int) -> None:
     done = run(
         selenium,
         name,
-        f"from tests.contracts.store_model import run_random\nresult = await run_random(opened, {seed}, 300)",
+        f"""
+from tests.contracts.store_model import {words}, run_random
+result = await run_random(opened, {seed + int(TURN)}, {steps}, {words})""",
     )
-    assert min(done.values()) > 0
+    assert min(done[action] for action in ("commit", "conflict", "get", "scan")) > 0
 
 
-def test_two_tabs_lose_no_update(selenium: Any, name: str) -> None:
-    """Two connections, as two tabs have, count together."""
-    code = """
+@pytest.mark.parametrize("space", ["states", "entries"])
+def test_two_tabs_lose_no_update(selenium: Any, name: str, space: str) -> None:
+    """Two connections, as two tabs have, count together; their rows lie in one leaf."""
+    code = f"""
+space = {space!r}
+"""
+    code += """
 stores = [await opened(), await opened()]
-await stores[0].commit(puts((b"n", b"0")))
+await stores[0].commit(puts((b"n", b"0"), space=space))
 
 async def count(store):
-    for _ in range(20):
+    for turn in range(20):
         while True:
-            [value] = await store.get([("states", b"n")])
-            batch = puts((b"n", b"%d" % (int(value) + 1)))
-            batch.expect("states", b"n", value)
+            [value] = await store.get([(space, b"n")])
+            other = b"%d %d" % (stores.index(store), turn)
+            batch = puts((b"n", b"%d" % (int(value) + 1)), (other, bytes(1000)), space=space)
+            batch.expect(space, b"n", value)
             batch.append("log", b"x")
             try:
                 await store.commit(batch)
@@ -87,13 +122,14 @@ async def count(store):
                 pass
 
 await asyncio.gather(*[count(store) for store in stores])
-[value] = await stores[1].get([("states", b"n")])
+[value] = await stores[1].get([(space, b"n")])
 numbers = [int.from_bytes(key, "big") for key, _ in await stores[0].scan("log")]
-result = [int(value), numbers == list(range(1, 41)), stores[0].capabilities.many_writers]
+rows = len(await stores[0].scan(space))
+result = [int(value), rows, numbers == list(range(1, 41)), stores[0].capabilities.many_writers]
 for store in stores:
     await store.close()
 """
-    assert run(selenium, name, code) == [40, True, True]
+    assert run(selenium, name, code) == [40, 41, True, True]
 
 
 def test_another_tab_deletes_it(selenium: Any, name: str) -> None:
@@ -122,32 +158,173 @@ def test_newer_format_is_refused(selenium: Any, name: str) -> None:
     assert "newer Emerge" in run(selenium, name, "result = str(await failure(opened(), Invalid))")
 
 
-@pytest.mark.parametrize("format", [1, 2, 3])
-def test_older_format_is_opened(selenium: Any, name: str, format: int) -> None:
-    """Before the last spaces came."""
-    new = ["links", "receipts", "blocks"][format - 1 :]
-    spaces = [*(space for space in SPACES if space not in new), "counters"]
-    selenium.run_js(f"""
-        await new Promise((resolve, reject) => {{
-            const request = indexedDB.open("{name}", {format});
-            const spaces = {json.dumps(spaces)};
-            request.onupgradeneeded = () => spaces.forEach((space) => request.result.createObjectStore(space));
-            request.onsuccess = () => {{
-                const bytes = (text) => new TextEncoder().encode(text);
-                const change = request.result.transaction("states", "readwrite");
-                change.objectStore("states").put(bytes("old").buffer, bytes("k"));
-                change.oncomplete = () => {{ request.result.close(); resolve(); }};
-            }};
-            request.onerror = reject;
-        }});""")
-    code = f"""
+NEW = {1: "links", 2: "receipts", 3: "blocks"}
+"""The space that came with the format after this one."""
+
+MAKE_OLDER = """
+async ([name, format, spaces, count]) => {
+    const request = indexedDB.open(name, format);
+    request.onupgradeneeded = () => spaces.forEach((space) => request.result.createObjectStore(space));
+    await new Promise((resolve, reject) => { request.onsuccess = resolve; request.onerror = reject; });
+    const database = request.result;
+    const bytes = (text) => new TextEncoder().encode(text);
+    const change = database.transaction(spaces, "readwrite");
+    for (const space of spaces.filter((space) => space !== "counters")) {
+        for (let number = 0; number < count; number++) {
+            const key = bytes(`${String(number % 7)} ${String(number).padStart(6, "0")}`);
+            change.objectStore(space).put(bytes(`${space} ${number} ${"x".repeat(number % 400)}`).buffer, key);
+        }
+    }
+    change.objectStore("counters").put(17, "log");
+    await new Promise((resolve, reject) => { change.oncomplete = resolve; change.onabort = reject; });
+    database.close();
+}
+"""
+"""Make a database as an earlier release did: a row of an object store for each row of a space."""
+
+CHECK_OLDER = """
 store = await opened()
-for space in {new}:
+wrong = []
+for space in SPACES:
+    keys = sorted((b"%d %06d" % (number % 7, number), number) for number in range(COUNT if space in OLD else 0))
+    rows = [(key, b"%s %d %s" % (space.encode(), number, b"x" * (number % 400))) for key, number in keys]
+    if await scan_all(store, space, 1000) != rows:
+        wrong.append(space)
     await store.commit(puts((b"new", b"v"), space=space))
-result = [value.decode() for value in await store.get([("states", b"k"), *((space, b"new") for space in {new})])]
+    if (await store.get([(space, b"new")])) != [b"v"]:
+        wrong.append(space)
+result = [wrong, await store.commit(Batch(appends=[("log", b"next")]))]
 await store.close()
 """
-    assert run(selenium, name, code) == ["old", *["v"] * len(new)]
+
+
+def older_spaces(format: int) -> list[str]:
+    """The spaces that a database of a format has."""
+    return [space for space in SPACES if space not in [NEW[each] for each in NEW if each >= format]]
+
+
+def check_older(format: int, count: int) -> str:
+    return f"from emerge_wasm.store import SPACES\nCOUNT, OLD = {count}, {older_spaces(format)!r}\n{CHECK_OLDER}"
+
+
+@pytest.mark.parametrize("format", [1, 2, 3, 4])
+def test_older_format_is_opened(selenium: Any, name: str, format: int) -> None:
+    """With all that is in it, whatever spaces there were; its rows, one by one then, are put into leaves."""
+    count = 2500 if format == 4 else 3
+    selenium.driver.evaluate(MAKE_OLDER, [name, format, [*older_spaces(format), "counters"], count])
+    assert run(selenium, name, check_older(format, count)) == [[], [18]]
+
+
+STOP_HALFWAY = """
+async ([name, spaces]) => {
+    const { open } = await import("/pyodide/emerge_indexeddb.mjs");
+    const [read, put] = [IDBObjectStore.prototype.getAllKeys, IDBObjectStore.prototype.put];
+    window.puts = 0;
+    let reads = 0;
+    IDBObjectStore.prototype.put = function (...given) {
+        window.puts += 1;
+        return put.apply(this, given);
+    };
+    IDBObjectStore.prototype.getAllKeys = function (...given) {
+        if (++reads < 5) return read.apply(this, given);
+        const goOn = () => (this.get(0).onsuccess = goOn); // a transaction lasts as long as somebody asks
+        goOn();
+        window.halfway = true;
+        return {};
+    };
+    void open(name, spaces, "strict");
+}
+"""
+"""Open a database of before, and stand still when some of its rows are in leaves."""
+
+
+@pytest.mark.skipif(not in_turn(0, 2), reason="takes turns with the next; all by EMERGE_TEST_SCALE=large")
+def test_a_browser_is_killed_as_it_upgrades(
+    context: BrowserContext, binary: str | None, address: str, tmp_path: Path
+) -> None:
+    """Nothing is lost: the next one that opens it begins anew."""
+    older = [*older_spaces(4), "counters"]
+    browser = launch(context, tmp_path, binary)
+    page = browser.new_page()
+    page.goto(f"{address}/driver")
+    page.evaluate(MAKE_OLDER, ["older", 4, older, 2500])
+    page.evaluate(STOP_HALFWAY, ["older", list(SPACES)])
+    page.wait_for_function("window.halfway && window.puts > 50")
+    kill(tmp_path)
+    with suppress(Error):  # there is none any more
+        browser.close()
+    with launch(context, tmp_path, binary) as browser:
+        tab = Tab(browser.new_page(), address)
+        assert tab.value(OPENED.format(name="older") + check_older(4, 2500) + "\nresult") == "[[], [18]]"
+
+
+OPENED = """
+import pathlib, sys
+from emerge_wasm.store import Batch
+from emerge_wasm.stores import open_store
+folder = pathlib.Path("/suite/tests/contracts")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "store.py").write_text(STORE)
+sys.path.insert(0, "/suite")
+from tests.contracts.store import puts, scan_all
+
+async def opened():
+    return await open_store("indexeddb://{name}")
+""".replace(
+    "STORE", repr((ROOT / "tests" / "contracts" / "store.py").read_text()).replace("{", "{{").replace("}", "}}")
+)
+
+WRITE = """
+import asyncio
+store = await opened()
+
+async def work(worker):
+    for turn in range(10**9):
+        name = b"%d.%d" % (worker, turn)
+        batch = Batch(puts=[(space, name, b"x" * 200) for space in ("entries", "states", "versions")])
+        batch.append("log", name)
+        batch.append("log", name)
+        await store.commit(batch)
+        print(name.decode())
+
+await asyncio.gather(*[work(worker) for worker in range(8)])
+"""
+
+AFTER = """
+store = await opened()
+spaces = [await scan_all(store, space, 1000) for space in ("entries", "states", "versions")]
+names, *others = [[key.decode() for key, _ in rows] for rows in spaces]
+log = await scan_all(store, "log", 1000)
+logged = [value.decode() for _, value in log]
+numbers = [int.from_bytes(key, "big") for key, _ in log]
+whole = others == [names, names] and logged[::2] == logged[1::2] and sorted(logged[::2]) == names
+[whole, numbers == [*range(1, len(log) + 1)], sorted(set(ACKNOWLEDGED) - set(names))]
+"""
+
+
+@pytest.mark.skipif(not in_turn(1, 2), reason="takes turns with the one before; all by EMERGE_TEST_SCALE=large")
+def test_a_browser_is_killed_as_it_stores(
+    context: BrowserContext, binary: str | None, address: str, tmp_path: Path
+) -> None:
+    """Each commit is there as a whole or not at all, and every one that was acknowledged."""
+    browser = launch(context, tmp_path, binary)
+    page = browser.new_page()
+    tab = Tab(page, address)
+    tab.value(OPENED.format(name="killed"))
+    tab.cells += 1
+    page.evaluate("([cell, code]) => void ask('cell', { cell, code, cause: '', requirements: [] })", [tab.cells, WRITE])
+    page.wait_for_function(
+        "cell => events.filter(e => e.event === 'output' && e.cell === cell).length > 5", arg=tab.cells
+    )
+    acknowledged = tab.printed().split()
+    kill(tmp_path)
+    with suppress(Error):  # there is none any more
+        browser.close()
+    with launch(context, tmp_path, binary) as browser:
+        tab = Tab(browser.new_page(), address)
+        tab.value(OPENED.format(name="killed"))
+        assert tab.value(AFTER.replace("ACKNOWLEDGED", repr(acknowledged))) == "[True, True, []]"
+    assert len(acknowledged) > 5
 
 
 def test_foreign_database_is_refused(selenium: Any, name: str) -> None:
@@ -179,11 +356,13 @@ result = str(await failure(IndexedDBStore.destroy({name!r}), Unavailable))
         selenium.run_js("self.stubborn.close();")
 
 
-@pytest.mark.parametrize("delay", [0.01, 0.05, 0, 0.15][: examples(2)])
-def test_tab_closed_mid_store(selenium: Any, name: str, delay: float) -> None:
+@pytest.mark.parametrize(
+    ("delay", "space"), [(0.01, "states"), (0, "versions"), (0.05, "states"), (0.01, "versions")][: examples(2)]
+)
+def test_tab_closed_mid_store(selenium: Any, name: str, delay: float, space: str) -> None:
     """What was acknowledged is there; the commit during which the tab went away is there as a whole or not at all."""
     rows = 400
-    batch = Batch(puts=[("states", b"%05d" % number, b"x" * 4000) for number in range(rows)], appends=[("log", b"big")])
+    batch = Batch(puts=[(space, b"%05d" % number, b"x" * 4000) for number in range(rows)], appends=[("log", b"big")])
     small = Batch(puts=[("entries", b"first", b"1")], appends=[("log", b"small")])
     packed = [base64.b64encode(pack(*pack_batch(each))).decode() for each in (small, batch)]
     tab = selenium.driver.context.new_page()
@@ -204,9 +383,9 @@ def test_tab_closed_mid_store(selenium: Any, name: str, delay: float) -> None:
         time.sleep(delay)
     finally:
         tab.close()
-    code = """
+    code = f"""
 store = await opened()
-states, log = await scan_all(store, "states", 1000), await store.scan("log")
+states, log = await scan_all(store, {space!r}, 1000), await store.scan("log")
 next_number = await store.commit(Batch(appends=[("log", b"after")]))
 first = await store.get([("entries", b"first")])
 result = [len(states), [value.decode() for _, value in log], first == [b"1"], next_number]
