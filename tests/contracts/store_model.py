@@ -73,7 +73,7 @@ class Model:
 
 
 def random_batch(source: random.Random, model: Model, words: Vocabulary = SMALL) -> Batch:
-    """A few changes, now and then many, with conditions of which most hold."""
+    """A few changes, and of a large vocabulary now and then many and counts, with conditions of which most hold."""
 
     def where() -> Key:
         return source.choice(words.spaces), source.choice(words.keys)
@@ -82,7 +82,7 @@ def random_batch(source: random.Random, model: Model, words: Vocabulary = SMALL)
     for _ in range(source.randrange(3)):
         place = where()
         batch.expect(*place, model.rows.get(place) if source.random() < 0.85 else source.choice([None, *words.values]))
-    if source.random() < 0.2:
+    if words.many and source.random() < 0.2:
         space, start = where()
         end = source.choice([None, *(key for key in words.keys if key > start)])
         count = len(model.scan(space, start, end, len(model.rows), False))

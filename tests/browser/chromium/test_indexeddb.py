@@ -94,7 +94,7 @@ def test_random_operations(selenium: Any, name: str, words: str, steps: int, see
 from tests.contracts.store_model import {words}, run_random
 result = await run_random(opened, {seed + int(TURN)}, {steps}, {words})""",
     )
-    assert min(done[action] for action in ("commit", "conflict", "get", "scan")) > 0
+    assert min(done[action] for action in ("commit", "get", "scan")) > 5
 
 
 @pytest.mark.parametrize("space", ["states", "entries"])

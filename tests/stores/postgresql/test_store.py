@@ -257,7 +257,6 @@ async def test_groups_are_as_one_after_the_other(url: str, seed: int) -> None:
             group.append(batch)
         between = random_batch(source, model)
         between.expects.clear()
-        between.counts.clear()
         assert await other.commit(between) == model.commit(between)
         wanted = [model.commit(batch) for batch in group]
         answers = await asyncio.gather(*[store.commit(batch) for batch in group], return_exceptions=True)
