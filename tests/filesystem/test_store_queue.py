@@ -17,8 +17,10 @@ from emerge_wasm.context import Context, Wire
 from emerge_wasm.errors import EmergeError, LimitExceeded, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.core import Core
 from emerge_wasm.filesystem.filesystem import HANDLERS
 from emerge_wasm.filesystem.layout.record import BROUGHT, VERSION_KEY_SIZE, VersionRecord, micros_of
+from emerge_wasm.filesystem.objects import write
 from emerge_wasm.objects import BLOB
 from emerge_wasm.operations import find_operation
 from emerge_wasm.results import EntryPage, PointerRow
@@ -343,3 +345,47 @@ async def test_a_unique_value_that_one_leaves_is_not_there_for_who_came_before_i
     assert list(map(failed, answers)) == [True, False]
     assert not failed(await ask(filesystem, taker))
     await filesystem.close()
+
+
+@settings(max_examples=examples(25))
+@given(st.sampled_from(WHO), st.lists(asked(), min_size=2, max_size=6, unique_by=lambda each: each.path), st.booleans())
+def test_a_batch_is_as_if_each_was_written_by_itself(who: Context, many: Sequence[Asked], plain: bool) -> None:
+    """`storeall`, where its objects only have to be written as they come, and where they ask for more."""
+
+    async def check() -> None:
+        quickly, slowly = deepcopy(BASE.store), deepcopy(BASE.store)
+        kept = [each for each in many if each.path in PATHS] if plain else many
+        rows = [each.args(BASE.uuids)[:7] if plain else each.args(BASE.uuids) for each in kept]
+        args = find_operation("storeall").bind([rows])
+        answers = []
+        for store, storeall in ((quickly, HANDLERS["storeall"]), (slowly, by_itself)):
+            filesystem = await opened(store)
+            try:
+                answers.append(await storeall(filesystem.core, who, *args))
+            except EmergeError as error:
+                answers.append(error.to_wire())
+            assert (await audit(store)).faults == []
+            await filesystem.close()
+        assert Names(quickly).of(answers[0]) == Names(slowly).of(answers[1])
+        named = [
+            {(space, name(key)): name(value) for (space, key), value in rows_of(store).items()}
+            for store, name in ((quickly, Names(quickly)), (slowly, Names(slowly)))
+        ]
+        assert named[0] == named[1]
+
+    asyncio.run(check())
+
+
+async def by_itself(core: Core, context: Context, objects: list[list[object]], bundles: None) -> object:
+    """`storeall` as if all of it asked for more."""
+    return await write._store_each(core, context, [write._bound(row) for row in objects], bundles)
+
+
+async def test_a_batch_of_new_objects_and_newer_versions_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, filesystem = await fresh()
+    monkeypatch.setattr(write, "_store_each", None)  # it would be called for whatever asks for more
+    for _ in range(2):
+        rows = [thing(number).args({}) for number in range(50)]
+        made = await HANDLERS["storeall"](filesystem.core, ROOT, rows, None)
+    assert [row["version"] for row in cast(list[PointerRow], made)] == [2] * 50
+    assert store.commits == 2

@@ -1,9 +1,8 @@
 """Stores that are asked for at the same moment are planned together and made durable by one commit.
 
-Planned here is what only has to be written as it comes: a new object, or a newer version of one, in a directory that is
-there, by a caller who may. Each is a change of its own in the log, with its own date. Whatever asks for more (a merge,
-a class that is new here, a directory to be made, an error to be told) is done by itself, by `write.store`, and so is
-each of those whose common commit is refused. So there is no rule here of its own: the rows are those of `write.store`.
+Planned here is what only has to be written as it comes (`plain_store.py`). Each is a change of its own in the log, with
+its own date. Whatever asks for more (a merge, a class that is new here, a directory to be made, an error to be told) is
+done by itself, by `write.store`, and so is each of those whose common commit is refused.
 """
 
 from __future__ import annotations
@@ -12,23 +11,18 @@ import asyncio
 from functools import partial
 from typing import NamedTuple
 
-from ...codec import decode, references_in
-from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...errors import EmergeError
 from ...operations import Arguments
-from ...paths import NAME_LIMIT, split_path
 from ...results import PointerRow
 from ..change import Change
 from ..commit import commit, telling
 from ..core import Core
-from ..layout import access
-from ..layout.locality import fresh_revisions, fresh_uuids
-from ..layout.place import Above, PathNames, Place
-from ..layout.record import Entry, entry_key, is_apart, is_directory
-from ..tree.find import REGISTRY, find_place
-from .retention import ALL, rule_of
-from .write import KINDS, store_one
+from ..layout.place import PathNames, Place
+from ..layout.record import entry_key
+from ..tree.find import find_place
+from .plain_store import PlainStore, is_plain, names_of, plan, stamps
+from .write import store_one
 
 ENOUGH = 32
 """Stores that are planned while others are still being committed; fewer wait for the end of that."""
@@ -46,16 +40,6 @@ class QueuedStore(NamedTuple):
     args: Arguments
     answer: asyncio.Future[object]
     names: PathNames
-
-
-class StoreTarget(NamedTuple):
-    """What all stores into one directory by one caller have in common."""
-
-    directory: str
-    above: Above
-    may_make: bool
-    may_pass: bool
-    keeps_all: bool
 
 
 class StoreQueue:
@@ -78,7 +62,7 @@ class StoreQueue:
         The lock of its path is asked for now, so changes of one path come in the order in which they were asked for.
         """
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        names = _lockable(args.path)
+        names = names_of(args.path)
         each = QueuedStore(context, args, answer, names)
         turn = self._core.writers.take(names) if names else None
         if names and turn is None and self._is_plain(args):
@@ -125,17 +109,11 @@ class StoreQueue:
             await self._write(ready)
 
     def _is_plain(self, args: Arguments) -> bool:
-        """Whether there is nothing unusual about the arguments of a store."""
-        _, state, _, bundle, version, type, _, sent, uuid, node = args
+        """Whether there is nothing unusual about the arguments of a store, and its classes are known here."""
         known = self._core.known_bundles
-        if type not in KINDS or (bundle and bundle not in known) or (sent and not known.issuperset(sent)):
+        if (args.bundle and args.bundle not in known) or (args.bundles and not known.issuperset(args.bundles)):
             return False
-        if version and uuid and (len(node) > NAME_LIMIT or not node.isprintable()):
-            return False
-        try:
-            return isinstance(decode(state), dict) and not is_apart(state)
-        except EmergeError:
-            return False
+        return is_plain(args)
 
     def _alone(self, each: QueuedStore, turn: asyncio.Future[None] | None = None) -> None:
         """Do a store by itself, with the lock of its path, which is released afterwards."""
@@ -198,29 +176,12 @@ class StoreQueue:
         raws: dict[PathNames, bytes | None],
     ) -> list[PointerRow | None]:
         """Add to a change what each store makes; return the pointers, None for what is to be done by itself."""
-        count, node, pack = len(ready), self._core.node, engine.Packer().pack
-        targets: dict[tuple[PathNames, int], StoreTarget | None] = {}
-        pointers: list[PointerRow | None] = []
-        stamps = zip(self._core.dates.many(count), fresh_uuids(count), fresh_revisions(count), strict=True)
-        for (context, args, _, names), stamp in zip(ready, stamps, strict=True):
-            where = names[:-1], id(context)
-            if where not in targets:
-                targets[where] = _target(change, context, places[where[0]])
-            target, raw = targets[where], raws.get(names)
-            entry = None if target is None else _next_entry(context, target, names[-1], args, raw, stamp)
-            if target is None or entry is None:
-                pointers.append(None)
-                continue
-            change.context = context
-            packed = entry.pack(pack)
-            before = "" if raw is None else Entry.unpack(raw).revision
-            key = change.put_version(
-                entry, packed, target.above.parent, target.directory, "store", before, args.state, pack=pack
-            )
-            change.link(target.above, entry, raw, packed)
-            change.append("log", key)
-            pointers.append(entry.wire(target.directory, node))
-        return pointers
+        stores = [PlainStore(context, args, names) for context, args, _, names in ready]
+        made = plan(change, stores, places, raws, stamps(self._core.dates.many(len(ready))), self._core.node)
+        for each in made:
+            if each is not None:
+                change.append("log", each[1])
+        return [None if each is None else each[0] for each in made]
 
     async def _commit(self, change: Change, done: list[tuple[QueuedStore, PointerRow]]) -> None:
         try:
@@ -261,73 +222,6 @@ class StoreQueue:
             return
         for each in behind:
             self._alone(each)
-
-
-def _lockable(path: str) -> PathNames:
-    """Return the names of a path whose object is there and nowhere else; none of any other, or a wrong one."""
-    try:
-        names = split_path(path)
-    except EmergeError:
-        return ()
-    return names if names and names[0] != REGISTRY else ()
-
-
-def _target(change: Change, context: Context, place: Place) -> StoreTarget | None:
-    """Return the directory of a place for a caller, on the condition that it stays; None if it is not there."""
-    held = place.chain[: len(place.names)]
-    if len(held) < len(place.names) or not is_directory(held[-1]):
-        return None
-    change.make_directories(place)
-    passes = all(access.may(context, raw, "x") for raw in held)
-    makes = passes and access.may(context, held[-1], "w")
-    kept = rule_of(Place(place.names[:-1], held[1:], held[0]))
-    return StoreTarget(place.directory, place.above, makes, passes, kept == ALL)
-
-
-def _next_entry(
-    context: Context,
-    target: StoreTarget,
-    name: str,
-    args: Arguments,
-    raw: bytes | None,
-    stamp: tuple[str, bytes, str],
-) -> Entry | None:
-    """Return the entry that a store makes of the one that is there; None if that asks for more."""
-    _, state, class_name, bundle, version, type, perms, _, known, _ = args
-    date, uuid, revision = stamp
-    refs, size = len(references_in(state)), len(state)
-    if raw is None:
-        if version or not target.may_make:
-            return None
-        given = access.new_perms(context, perms)
-        return Entry(
-            uuid, name, type, class_name, bundle, given, context.principal, "", size, 1, revision, date, 1, refs
-        )
-    old = Entry.unpack(raw)
-    newer = old.version + 1
-    if (
-        old.is_directory
-        or version not in (0, old.version)
-        or perms not in ("", old.perms)
-        or (version and known not in ("", old.uuid.hex()))
-        or not (target.may_pass and target.keeps_all and access.may(context, raw, "w"))
-    ):
-        return None
-    date = max(date, old.date)  # clocks of several machines may differ
-    return Entry(
-        *old[:2],
-        type,
-        class_name,
-        bundle,
-        *old[5:8],
-        size,
-        newer,
-        revision,
-        date,
-        newer,
-        refs,
-        old.keep,
-    )
 
 
 def _pass_on(answer: asyncio.Future[object], task: asyncio.Task[PointerRow]) -> None:

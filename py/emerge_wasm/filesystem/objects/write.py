@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -19,18 +19,17 @@ from ..commit import commit, retry
 from ..core import Core
 from ..layout import access
 from ..layout.author import new_authors
+from ..layout.locality import get_entries
 from ..layout.place import PathNames, Place
-from ..layout.record import Entry
-from ..tree.find import find_places, name, not_found, read_uuid
+from ..layout.record import Entry, entry_key
+from ..tree.find import find_place, find_places, name, not_found, read_uuid
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .merge import Edit, merge
+from .plain_store import KINDS, PlainStore, is_plain, names_of, plan, stamps
 from .retention import prune, rule_of
 
 Puts = list[tuple[str, bytes, bytes]]
-KINDS = ("file", "object")
-"""The types of objects that anybody may store."""
-
 MAY_REFER = ("put", "restore")
 """Operations whose states may refer to blocks that the object's newest one does not."""
 
@@ -85,21 +84,65 @@ async def store_one(core: Core, context: Context, args: Arguments, *, held: bool
 
 
 async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> PointerRows:
+    rows = [_bound(row) for row in objects]
+    stores = [PlainStore(context, args, names_of(args.path)) for args in rows]
+    names = {store.names for store in stores}
+    plain = len(names) == len(stores) > 1 and not names & _all_above(names) and all(is_plain(args) for args in rows)
+    if plain and () not in names:
+        puts = await check_sent(core, context, {args.bundle for args in rows}, bundles, "these objects")
+        made = await _store_plainly(core, context, stores, puts)
+        if made is not None:
+            return made
+    return await _store_each(core, context, rows, bundles)
+
+
+def _bound(row: object) -> Arguments:
+    if not isinstance(row, (list, tuple)):
+        raise Invalid("storeall wants a list of argument lists of store", remedy="see the operation table")
+    return find_operation("store").bind(row)
+
+
+def _all_above(names: Iterable[PathNames]) -> set[PathNames]:
+    """Return the paths of all directories above these."""
+    return {above[:depth] for above in {each[:-1] for each in names} for depth in range(1, len(above) + 1)}
+
+
+async def _store_plainly(core: Core, context: Context, stores: list[PlainStore], puts: Puts) -> PointerRows | None:
+    """Store what only has to be written as it comes in one commit; do nothing if any asks for more."""
+    first = {store.names[:-1]: store.names for store in stores}
+
+    async def attempt() -> PointerRows | None:
+        change = Change(puts=list(puts), dates=core.dates, context=context, date=core.dates.next())
+        places = {directory: await find_place(core, names) for directory, names in first.items()}
+        if any(len(place.raws) < len(directory) for directory, place in places.items()):
+            return None
+        keys = [entry_key(places[names[:-1]].parent, names[-1]) for _, _, names in stores]
+        raws = dict(zip((store.names for store in stores), await get_entries(core.store, keys), strict=True))
+        made = [
+            each for each in plan(change, stores, places, raws, stamps([change.date] * len(stores)), core.node) if each
+        ]
+        if len(made) < len(stores):
+            return None
+        change.log += [key for _, key in made]
+        await commit(core, change)
+        core.known_bundles.update(key.decode() for _, key, _ in puts)
+        return [pointer for pointer, _ in made]
+
+    return await retry(join_path(*stores[0].names), attempt)
+
+
+async def _store_each(
+    core: Core, context: Context, rows: list[Arguments], bundles: dict[str, bytes] | None
+) -> PointerRows:
     writes: dict[PathNames, Write] = {}
-    needed: set[str] = set()
-    for row in objects:
-        if not isinstance(row, (list, tuple)):
-            raise Invalid("storeall wants a list of argument lists of store", remedy="see the operation table")
-        path, state, class_name, bundle, version, type, perms, _, uuid, node = find_operation("store").bind(list(row))
+    for path, state, class_name, bundle, version, type, perms, _, uuid, node in rows:
         write = await _store_write(core, path, state, class_name, bundle, version, type, perms, uuid, node)
         if writes.setdefault(write.names, write) is not write:
             raise Invalid(f"{path} is twice in one batch", path=path, remedy="store it once")
-        needed.add(bundle)
-    above = {names[:-1] for names in writes}
-    for inside in {names[:depth] for names in above for depth in range(1, len(names) + 1)} & writes.keys():
+    for inside in _all_above(writes.keys()) & writes.keys():
         path = join_path(*inside)
         raise Invalid(f"{path} is stored as an object, so nothing can be in it", path=path, remedy="store one of both")
-    puts = await check_sent(core, context, needed, bundles, "these objects")
+    puts = await check_sent(core, context, {args.bundle for args in rows}, bundles, "these objects")
     return await change_objects(core, context, list(writes.values()), "store", puts) if writes else []
 
 
