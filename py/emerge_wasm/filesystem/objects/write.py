@@ -125,7 +125,7 @@ async def _store_plainly(core: Core, context: Context, stores: list[PlainStore],
             return None
         change.log += [key for _, key in made]
         await commit(core, change)
-        core.known_bundles.update(key.decode() for _, key, _ in puts)
+        core.known_bundles.update(key.decode() for space, key, _ in puts if space == "bundles")
         return [pointer for pointer, _ in made]
 
     return await retry(join_path(*stores[0].names), attempt)
