@@ -129,8 +129,10 @@ class Operation:
         """The arguments less the last ones that are the defaults: a release that does not know them means the same."""
         kept = list(args)
         if len(kept) <= len(self.parameters):
-            while len(kept) > self.required and _same(kept[-1], self.defaults[len(kept) - self.required - 1]):
-                kept.pop()
+            first, end = self.required, len(kept)
+            while end > first and _same(kept[end - 1], self.defaults[end - 1 - first]):
+                end -= 1
+            del kept[end:]
         return kept
 
     def usage(self) -> str:

@@ -243,6 +243,20 @@ def capturing(bundles: CapturedBundles) -> BundleOf:
     return bundle_of
 
 
+def once_each(bundle_of: BundleOf) -> BundleOf:
+    """Return the same function, which asks for each class once: to see that one is unchanged takes longer than to pack
+    an instance."""
+    known: dict[type, str] = {}
+
+    def of(cls: type) -> str:
+        found = known.get(cls)
+        if found is None:
+            found = known[cls] = bundle_of(cls)
+        return found
+
+    return of
+
+
 def code_of(cls: type) -> CodeInfo:
     """Return which code the instances of a class have."""
     if cls is StateRecord:

@@ -28,6 +28,9 @@ from .partial import add_missing
 from .pointer_reads import PAGE, AsOf, Listing, PointerReads, moment_text
 from .remote import ending
 
+TOGETHER = 100
+"""Objects of a page that become instances at a time: what is defined anew meanwhile is seen by the next ones."""
+
 UNLOADABLE = (ExecutionFailed, Invalid, LimitExceeded, NotFound)
 """What a class or a state raises that cannot be loaded."""
 
@@ -107,15 +110,13 @@ class ReadOperations(ClassLoader, PointerReads):
         while True:
             page = await self.remote.objects(path, cursor, PAGE, moment)
             add_missing(missing, page.get("missing", ()))
-            for row in page["objects"]:
-                try:
-                    obj = await self._instance(row, code)
-                except UNLOADABLE as error:
-                    if code == "mine":
-                        raise
-                    errors.append(unloaded(row, error))
-                else:
+            for at in range(0, len(page["objects"]), TOGETHER):
+                found, failed = await self._instances(page["objects"][at : at + TOGETHER], code)
+                for obj in found:
                     yield obj
+                if failed and code == "mine":
+                    raise failed[0][1]
+                errors += [unloaded(row, error) for row, error in failed]
             cursor = page["cursor"]
             if not cursor:
                 break
@@ -139,6 +140,23 @@ class ReadOperations(ClassLoader, PointerReads):
             cursor = page["cursor"]
             if not cursor:
                 return
+
+    async def _instances(
+        self, rows: list[ObjectRow], code: WhoseCode
+    ) -> tuple[list[EmergeObject], list[tuple[ObjectRow, EmergeError]]]:
+        """Instances of some rows, whose classes are looked for once, and those whose classes cannot be loaded: with
+        `code="mine"` the first such one, which ends it."""
+        found: list[EmergeObject] = []
+        failed: list[tuple[ObjectRow, EmergeError]] = []
+        known: dict[str, type] = {}
+        for row in rows:
+            try:
+                found.append(await self._instance(row, code, known))
+            except UNLOADABLE as error:
+                failed.append((row, error))
+                if code == "mine":
+                    break
+        return found, failed
 
     async def _instance(self, row: ObjectRow, code: WhoseCode, known: dict[str, type] | None = None) -> EmergeObject:
         """An instance of a row, with its metadata; `known` are the classes that rows of the same page were found to

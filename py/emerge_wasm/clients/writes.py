@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..built_in import BUILT_IN
 from ..codec import bundles_in, encode, pack_state
+from ..codec.encoder import BundleOf
 from ..errors import Invalid, LimitExceeded
 from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire, find_operation
@@ -18,6 +20,7 @@ from .class_loader import (
     MetadataJournal,
     capturing,
     metadata_of,
+    once_each,
     set_metadata,
     set_state,
 )
@@ -41,6 +44,14 @@ class PackedObject(NamedTuple):
 
     def arguments(self, bundles: Bundles | None = None) -> Values:
         return [*self[:-2], bundles, *self[-2:]]
+
+
+class PackedBatch(NamedTuple):
+    """Objects that are stored together, and the arguments of `store` for each."""
+
+    objects: list[EmergeObject]
+    rows: list[PackedObject]
+    bundles: CapturedBundles
 
 
 _STORE = find_operation("store")
@@ -69,7 +80,7 @@ class WriteOperations(ClassLoader):
         if isinstance(obj, EmergeDirectory):
             return await self._store_directory(obj)
         bundles = CapturedBundles()
-        packed = _pack(obj, bundles)
+        packed = _pack(obj, capturing(bundles))
         try:
             row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
         except Invalid as error:
@@ -107,26 +118,29 @@ class WriteOperations(ClassLoader):
         one by one. Errors are those of `store`; earlier batches stay stored.
         """
         pointers = Listing([])
-        batch: list[EmergeObject] = []
-        rows: list[PackedObject] = []
-        bundles = CapturedBundles()
-        size = 0
-        for obj in objects:
-            rows.append(_pack(obj, bundles))
-            batch.append(obj)
-            size += len(rows[-1].state)
-            if len(batch) == BATCH or size > BATCH_BYTES:
-                pointers += await self._store_batch(batch, rows, bundles)
-                batch, rows, bundles, size = [], [], CapturedBundles(), 0
-        if batch:
-            pointers += await self._store_batch(batch, rows, bundles)
+        sending: asyncio.Task[list[Pointer]] | None = None
+        try:
+            for batch in _batches(objects):
+                if sending is not None:
+                    before, sending = sending, None
+                    pointers += await before
+                sending = asyncio.ensure_future(self._store_batch(batch))
+                await asyncio.sleep(0)  # it is sent, and the next one is packed while it is stored
+        except Exception:
+            if sending is not None:
+                await sending
+            raise
+        except BaseException:
+            if sending is not None:
+                sending.cancel()
+            raise
+        if sending is not None:
+            pointers += await sending
         return pointers
 
-    async def _store_batch(
-        self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
-    ) -> list[Pointer]:
-        stored = await store_packed(self, rows, bundles)
-        return [await self._stored(obj, row) for obj, row in zip(batch, stored, strict=True)]
+    async def _store_batch(self, batch: PackedBatch) -> list[Pointer]:
+        stored = await store_packed(self, batch.rows, batch.bundles)
+        return [await self._stored(obj, row) for obj, row in zip(batch.objects, stored, strict=True)]
 
     async def load_records(self, path: str, records: Values, bundles: Bundles, upload: str = "") -> int:
         """Make objects again below a directory from records of the operation `export`, in one commit where the store's
@@ -204,8 +218,24 @@ async def store_packed(
         return first + await store_packed(client, rows[half:], bundles)
 
 
-def _pack(obj: EmergeObject, bundles: CapturedBundles) -> PackedObject:
-    """Return the arguments of `store` for an object, and add its bundles to `bundles`."""
+def _batches(objects: Iterable[EmergeObject]) -> Iterator[PackedBatch]:
+    """Pack objects, so many at a time; the classes of a batch are looked at once."""
+    batch = PackedBatch([], [], CapturedBundles())
+    bundle_of, size = once_each(capturing(batch.bundles)), 0
+    for obj in objects:
+        batch.rows.append(_pack(obj, bundle_of))
+        batch.objects.append(obj)
+        size += len(batch.rows[-1].state)
+        if len(batch.rows) == BATCH or size > BATCH_BYTES:
+            yield batch
+            batch = PackedBatch([], [], CapturedBundles())
+            bundle_of, size = once_each(capturing(batch.bundles)), 0
+    if batch.rows:
+        yield batch
+
+
+def _pack(obj: EmergeObject, bundle_of: BundleOf) -> PackedObject:
+    """Return the arguments of `store` for an object, without the bundles of its classes, which `bundle_of` keeps."""
     if not isinstance(obj, EmergeObject):
         raise Invalid(
             f"a {type(obj).__name__} cannot be stored", remedy="derive its class from EmergeFile, with @dataclass"
@@ -213,7 +243,6 @@ def _pack(obj: EmergeObject, bundles: CapturedBundles) -> PackedObject:
     if not (obj.name or obj.id):
         raise Invalid(f"this {type(obj).__name__} has neither name nor id", remedy="give it a name")
 
-    bundle_of = capturing(bundles)
     class_name = type(obj).__name__
     if isinstance(obj, StateRecord):
         class_name, bundle, _ = recorded_class(obj)

@@ -179,15 +179,15 @@ class AskingClient(Client):
         self._consent = consent
         self._reader = reader
         self._where: PlaceName = where
-        self._about: Told = {}  # the pointer of the object that is being unpacked
+        self._about: Pointer | None = None  # of the object that is being unpacked
 
     async def load_class(self, pointer: Pointer, code: WhoseCode = "stored") -> type:
-        self._about = pointer.to_wire()
+        self._about = pointer
         return await super().load_class(pointer, code)
 
     async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
         """Fetch a bundle and all it requires, after the user's consent: without it this client must not have them."""
-        about = self._about or {"bundle": hash}
+        about: Told = {"bundle": hash} if self._about is None else self._about.to_wire()
         found = await self._reader.fetch_bundles(hash)
         await self._consent.ask(about, found, HERE, self._where)
         self._bundles |= found
