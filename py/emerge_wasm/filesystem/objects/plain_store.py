@@ -25,7 +25,7 @@ from .retention import ALL, rule_of
 KINDS = ("file", "object")
 """The types of objects that anybody may store."""
 
-Stamp = tuple[str, bytes, str]
+VersionStamp = tuple[str, bytes, str]
 """The date, the uuid if it is new, and the revision of one version."""
 
 
@@ -69,7 +69,7 @@ def is_plain(args: Arguments) -> bool:
         return False
 
 
-def stamps(dates: Sequence[str]) -> list[Stamp]:
+def stamps(dates: Sequence[str]) -> list[VersionStamp]:
     """Make a stamp for each of these dates."""
     count = len(dates)
     return list(zip(dates, fresh_uuids(count), fresh_revisions(count), strict=True))
@@ -80,7 +80,7 @@ def plan(
     stores: Sequence[PlainStore],
     places: Mapping[PathNames, Place],
     raws: Mapping[PathNames, bytes | None],
-    stamped: Sequence[Stamp],
+    stamped: Sequence[VersionStamp],
     node: str,
 ) -> list[tuple[PointerRow, bytes] | None]:
     """Add to a change what each store makes: its pointer and the key of its version, None where it asks for more.
@@ -128,7 +128,7 @@ def _next_entry(
     name: str,
     args: Arguments,
     raw: bytes | None,
-    stamp: Stamp,
+    stamp: VersionStamp,
 ) -> Entry | None:
     """Return the entry that a store makes of the one that is there; None if that asks for more."""
     _, state, class_name, bundle, version, type, perms, _, known, _ = args
