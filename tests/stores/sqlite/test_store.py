@@ -7,12 +7,17 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from emerge_wasm.errors import Conflict
-from emerge_wasm.store import Batch, Store
+from emerge_wasm.store import SPACES, Batch, Store
 from emerge_wasm.stores import open_store
+from emerge_wasm.stores.sqlite.file import open_file
 from emerge_wasm.stores.sqlite.store import SQLiteStore
+from emerge_wasm.stores.sqlite.write import SQLiteWriter
 from tests.contracts.store import puts
+from tests.scale import examples
 
 
 @pytest.fixture
@@ -55,6 +60,28 @@ async def test_waiting_commits_share_a_transaction(path: Path) -> None:
     assert [answer for answer in answers if not isinstance(answer, Conflict)] == [[]] * 56
     assert len(await store.scan("states")) == 56
     await store.close()
+
+
+ROWS = st.tuples(
+    st.sampled_from(SPACES[:3]), st.integers(0, 60).map(lambda number: b"%d" % number), st.binary(max_size=3)
+)
+
+
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.lists(st.lists(ROWS, max_size=80), max_size=3), max_size=3))
+def test_rows_are_those_of_one_by_one_however_many_a_statement_writes(
+    tmp_path_factory: pytest.TempPathFactory, groups: list[list[list[tuple[str, bytes, bytes]]]]
+) -> None:
+    file = open_file(str(tmp_path_factory.mktemp("rows") / "store.db"), "OFF", 0.0)
+    try:
+        writer, rows = SQLiteWriter(file), dict[tuple[str, bytes], bytes]()
+        for group in groups:
+            writer.write([Batch(puts=puts) for puts in group])
+            rows |= {(space, key): value for puts in group for space, key, value in puts}
+        found = file.reader.execute("SELECT space, key, value FROM rows").fetchall()
+    finally:
+        file.close()
+    assert len(found) == len(rows) and {(space, key): value for space, key, value in found} == rows
 
 
 async def test_reads_do_not_wait_for_a_writer(path: Path) -> None:
