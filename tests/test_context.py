@@ -25,6 +25,7 @@ ASKING = st.fixed_dictionaries(
         "call_id": TEXTS,
         "call_note": st.binary(max_size=20),
         "cause": TEXTS,
+        "rights": st.sampled_from(["", "caller"]),
     }
 )
 

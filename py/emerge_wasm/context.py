@@ -10,7 +10,7 @@ from .errors import Invalid, PermissionDenied
 
 Wire = dict[str, Any]
 
-ASKED = ("umask", "transaction", "clock", "max_age", "call_id", "call_note", "cause")
+ASKED = ("umask", "transaction", "clock", "max_age", "call_id", "call_note", "cause", "rights")
 """What any caller may ask of a call."""
 
 UMASK = 0o027
@@ -41,6 +41,9 @@ class Context:
     a search (None: the answering process's). With a `max_age`, in seconds, a copy nearby may answer what only reads, if
     it was the same as its owner no longer ago.
 
+    `rights` "caller" gives a method that a superuser runs all that they may do; else it may do what its object's owner
+    may.
+
     `cause` says what made the caller make a change, such as a cell of a notebook; the versions that it makes keep it.
 
     A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
@@ -61,7 +64,15 @@ class Context:
     call_id: str = ""
     call_note: bytes = b""
     cause: str = ""
+    rights: str = ""
     part: bool = False
+
+    def of_run(self, owner: str) -> Context:
+        """The context of what a run of somebody's object calls: the least that caller and owner have. Whoever is no
+        superuser has what the caller has; a superuser's rights are no gift to the authors of what they run."""
+        if not self.superuser or self.rights == "caller" or owner in ("", self.principal):
+            return self
+        return replace(self, principal=owner, groups=(), superuser=False)
 
     def asked(self) -> Wire:
         """What a call asks for beside who makes it, as `narrowed` takes it; what is as usual is left out."""
@@ -71,8 +82,8 @@ class Context:
 
     def narrowed(self, wanted: Wire | None) -> Context:
         """This context with what a call asks for: `umask`, `transaction`, `call_id`, `call_note`, `cause`, `clock`,
-        `max_age`, and (only a superuser may) to be made `as` another principal, with its `groups`. Raises Invalid
-        for anything else, PermissionDenied for anybody else."""
+        `max_age`, `rights`, and (only a superuser may) to be made `as` another principal, with its `groups`. Raises
+        Invalid for anything else, PermissionDenied for anybody else."""
         if not wanted:
             return self
         context = replace(self, **_changes(wanted))
@@ -128,11 +139,12 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "call_id": _is_text,
     "call_note": lambda value: isinstance(value, bytes),
     "cause": _is_cause,
+    "rights": lambda value: value in ("", "caller"),
     "clock": _is_clock,
     "max_age": lambda value: type(value) in (int, float) and 0 <= value <= 86_400,
 }
 _CONTEXT = (
     "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text), call_id (text), call_note"
-    " (bytes), cause (text), max_age (seconds, a day at most) and clock (nanoseconds since 1970, and the name of a time"
-    " zone)"
+    " (bytes), cause (text), rights (caller), max_age (seconds, a day at most) and clock (nanoseconds since 1970, and"
+    " the name of a time zone)"
 )

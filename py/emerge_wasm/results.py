@@ -277,7 +277,7 @@ class CallInfo(TypedDict):
 
 class RunReceipt(TypedDict):
     """A record of one run. `arguments` and `result` are SHA-256 digests of their encoded bytes; `made` is the version
-    that the run made, 0 for none."""
+    that the run made, 0 for none. `acted_as`: whose rights it had, where a superuser's run had only its owner's."""
 
     id: str
     date: str
@@ -290,6 +290,7 @@ class RunReceipt(TypedDict):
     result: str
     milliseconds: float
     made: int
+    acted_as: NotRequired[str]
 
 
 class RunResult(TypedDict):

@@ -46,6 +46,9 @@ class Tank(EmergeFile):
     def again(self, fs: Any) -> Any:
         return fs.run(f"{self.path}/{self.name}", "again")
 
+    def through(self, fs: Any, other: str, method: str, *args: object) -> Any:
+        return fs.run(other, method, *args)
+
     def level(self, fs: Any, other: str) -> int:
         return int(fs.getobject(other).litres)
 
@@ -141,6 +144,35 @@ async def a_method_has_the_rights_of_its_caller(client: Client) -> None:
     await refused(ann.run("/tanks/c", "level", "/tanks/a"), ExecutionFailed, "PermissionDenied")
     await refused(ann.run("/tanks/a", "fill"), PermissionDenied, "/tanks/a")
     assert await client.run("/tanks/c", "level", "/tanks/a") == 1
+
+
+@scenario
+async def what_a_superuser_runs_has_its_owners_rights(client: Client) -> None:
+    """And all of the caller's only where the object is theirs, or they say so: a method could be anybody's."""
+    await tanks(client)
+    for path, perms in {"/": "rwxr-xr-x", "/tanks": "rwxrwxrwx", "/tanks/a": "rwx------"}.items():
+        await client.chmod(path, perms)
+    ann = client.as_user("ann")
+    await ann.store(Tank(name="d", path="/tanks", litres=2))
+    me = await client.whoami()
+    for run in (client.run, client.run_with_receipt):
+        await refused(run("/tanks/d", "level", "/tanks/a"), ExecutionFailed, "PermissionDenied", "ann")
+    for other in ("/tanks/c", "/tanks/d"):  # not by way of another one, either
+        await refused(
+            client.run("/tanks/d", "through", other, "level", "/tanks/a"), ExecutionFailed, "PermissionDenied"
+        )
+    await refused(client.run("/tanks/c", "through", "/tanks/d", "level", "/tanks/a"), ExecutionFailed, "ann")
+    assert await client.run("/tanks/c", "level", "/tanks/a") == 1
+    rows = await client.run("/tanks", "level", "/tanks/a")
+    assert [row["path"] for row in rows if "error" in row] == ["/tanks/d"]
+    assert await client.run("/tanks/d", "fill", 3) == 5  # its own object changes all the same
+    assert await client.with_own_rights().run("/tanks/d", "level", "/tanks/a") == 1
+    async with client.transaction() as tx:
+        assert await tx.run("/tanks/d", "level", "/tanks/d") == 5
+        await refused(tx.run("/tanks/d", "level", "/tanks/a"), ExecutionFailed, "PermissionDenied")
+    acted = {row["method"]: row.get("acted_as") for row in await client.receipts("/tanks/d")}
+    assert acted == {"fill": "ann", "level": None}  # that with the caller's own is the newest but one of them
+    assert (await client.receipts("/tanks/d"))[0]["principal"] == me["principal"]
 
 
 @scenario

@@ -9,10 +9,12 @@ def main() -> None:
     """Run the command line, or exit with what to install for it."""
     try:
         from .main import main as emerge
+        from .terminal import watch_terminals
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
         sys.exit("emerge needs the package click: pip install 'emerge-wasm[cli,node]'")
+    watch_terminals()
     emerge()
 
 

@@ -23,9 +23,12 @@ from .show import counted, date_text, print_json, print_table, print_value
 @click.argument("method")
 @click.argument("arguments", nargs=-1)
 @click.option("-l", "--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
+@click.option("--as-me", is_flag=True, help="With all that you may do, as a superuser; else with its owner's rights.")
 @click.option("--receipt", is_flag=True, help="Tell on which version it ran, how long, and what it stored.")
 @pass_session
-def call(session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool, receipt: bool) -> None:
+def call(
+    session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool, as_me: bool, receipt: bool
+) -> None:
     """Run a method of an object, or of all objects in a directory.
 
     ARGUMENTS are Python literals, or plain words; name=value ones by name; `-` is what comes on standard input.
@@ -35,7 +38,7 @@ def call(session: Session, path: str, method: str, arguments: tuple[str, ...], l
     if local and receipt:
         raise Invalid("a run in this process leaves no receipt", remedy="leave out --local, or --receipt")
     failed = 0
-    fs = session.fs
+    fs = session.fs.with_own_rights() if as_me else session.fs
     many = fs.get(path).is_directory
     events = _run_here(fs, path, method, args, kwargs) if local else fs.runstream(path, method, *args, **kwargs)
     last: RunEvent | None = None
@@ -131,7 +134,7 @@ def receipts(session: Session, path: str, limit: int) -> None:
     cells = [
         [
             date_text(row["date"]),
-            row["principal"] or "-",
+            (row["principal"] or "-") + (f" as {row['acted_as']}" if "acted_as" in row else ""),
             row["method"],
             f"v{row['version']}" + (f" → v{row['made']}" if row["made"] else ""),
             f"{row['milliseconds']:.1f} ms",

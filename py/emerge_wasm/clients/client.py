@@ -40,6 +40,11 @@ class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperation
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return self.within(umask=read_umask(umask))
 
+    def with_own_rights(self) -> Self:
+        """A client whose runs may do all that its caller may. A superuser's may else do what the object's owner may,
+        since a method could be anybody's."""
+        return self.within(rights="caller")
+
     def once(self, id: str, note: bytes = b"") -> Self:
         """A client for one change, which is made once however often it is repeated with this id, from wherever: a
         repeated call gets the recorded result. `fs.once("order 17").run("/shop", "sell", 3)`. `note` is recorded too,

@@ -72,7 +72,8 @@ class PlainOperations(ClientOperations):
     async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
-        bytes), "milliseconds", "made" (the version that it made, 0: none)}."""
+        bytes), "milliseconds", "made" (the version that it made, 0: none)}; with "acted_as" where a superuser's run
+        had the rights of the object's owner."""
         return await self.remote.receipts(path, before, limit)
 
     async def query(self, path: str) -> Any:

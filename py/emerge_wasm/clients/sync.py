@@ -153,7 +153,8 @@ class SyncClient(SyncSession):
     def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
-        bytes), "milliseconds", "made" (the version that it made, 0: none)}."""
+        bytes), "milliseconds", "made" (the version that it made, 0: none)}; with "acted_as" where a superuser's run
+        had the rights of the object's owner."""
         return self._wait(lambda client: client.receipts(path, before, limit))
 
     def query(self, path: str) -> Any:
@@ -755,6 +756,11 @@ class SyncClient(SyncSession):
     def with_umask(self, umask: int | str) -> SyncClient:
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return SyncClient(self._derive(lambda client: client.with_umask(umask)), self._name)
+
+    def with_own_rights(self) -> SyncClient:
+        """A client whose runs may do all that its caller may. A superuser's may else do what the object's owner may,
+        since a method could be anybody's."""
+        return SyncClient(self._derive(lambda client: client.with_own_rights()), self._name)
 
     def once(self, id: str, note: bytes = b"") -> SyncClient:
         """A client for one change, which is made once however often it is repeated with this id, from wherever: a

@@ -8,7 +8,7 @@ from functools import lru_cache
 from ...context import Context
 from ...errors import Invalid, PermissionDenied
 from .place import Place
-from .record import Entry
+from .record import Entry, is_directory
 
 _LETTERS = "rwxrwxrwx"
 _RIGHTS = {"r": 4, "w": 2, "x": 1}
@@ -95,6 +95,20 @@ def check(context: Context, place: Place, rights: str) -> None:
         _check_way(context, place, chain[:-1])
         if not may(context, chain[-1], rights):
             raise _denied(context, place.path, rights, chain[-1])
+
+
+def check_way(context: Context, place: Place) -> None:
+    """Check that the caller may pass through every directory that is there on the way to a place.
+
+    It comes before what is said of the place: who may not pass is not told whether something is there.
+
+    Raises:
+        PermissionDenied: a right is missing.
+    """
+    if not context.superuser:
+        chain = place.chain
+        there = len(place.raws) == len(place.names) or not is_directory(chain[-1])
+        _check_way(context, place, chain[:-1] if there else chain)
 
 
 def passes(context: Context, place: Place) -> bool:

@@ -12,10 +12,11 @@ from ...bundles import parse
 from ...codec import Record, Reference, bundles_in, decode
 from ...errors import Invalid, NotFound
 from ...operations import Context
-from ...paths import child_path, split_properties
+from ...paths import child_path, split_path, split_properties
 from ...results import ObjectPage, ObjectRow, PointerRow, VersionRows
 from ...store import keys_of, prefix_end
 from ..core import Core
+from ..layout import access
 from ..layout.ancestry import LEFT
 from ..layout.locality import get_versions
 from ..layout.moment import read_moment
@@ -72,6 +73,9 @@ async def cat(core: Core, context: Context, path: str, version: int, as_of: str)
         state = decode(await load_state(core, found.entry, found.path))
         value = {**found.entry.wire(found.directory, core.node), **state} if properties else state
         return await _reach(core, context, value, properties, found.path, as_of)
+    names = split_path(ways[-1][0])
+    if names[:1] != (REGISTRY,):
+        access.check_way(context, await find_place(core, names))
     raise not_found(path)
 
 

@@ -141,6 +141,7 @@ async def _run(
     core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
 ) -> RunOutcome:
     entry, path = found.entry, found.path
+    acting = context.of_run(entry.owner)
     state = await load_state(core, entry, path)
     call = RunCall(
         path,
@@ -151,16 +152,16 @@ async def _run(
         list(ask.args),
         dict(ask.kwargs),
         EXECUTION.of(core).timeout,
-        asker(context),
+        asker(acting),
         True,
         ask.encoded,
     )
     assert core.dispatch is not None
     runner = runner_of(core, path)
     seat = Seat(CAPACITY.of(core), runner.size)
-    host = Caller(core.dispatch, partial(inside, context, entry.uuid.hex()), path, seat, tell, ask.give)
+    host = Caller(core.dispatch, partial(inside, acting, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
-        outcome = await EXECUTION.of(core).run(runner, call, host, context, seat)
+        outcome = await EXECUTION.of(core).run(runner, call, host, acting, seat)
     except EmergeError as error:
         raise host.meaning(error) from None
     finally:

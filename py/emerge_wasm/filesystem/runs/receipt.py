@@ -165,6 +165,9 @@ def make_receipt(
         "milliseconds": outcome.milliseconds,
         "made": 0,
     }
+    acting = context.of_run(entry.owner)
+    if acting is not context:
+        wire["acted_as"] = acting.principal
     return Receipt(entry.uuid, stamp, wire)
 
 

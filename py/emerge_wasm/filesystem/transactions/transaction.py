@@ -147,7 +147,7 @@ class Transactions:
         found = self._open.get(name)
         if found is None:
             raise NotFound(f"no transaction {name[:80]!r} is open: it ended or expired", remedy="begin it again")
-        if not (context.superuser or context.principal == found.owner):
+        if not (context.superuser or context.principal == found.owner or name in context.held):
             raise PermissionDenied(
                 f"the transaction {name} is not {context.principal or 'a guest'}'s", remedy="begin another"
             )

@@ -117,6 +117,7 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
     place = await (find_at(core, names, moment) if moment else find_place(core, names))
     entry = place.entry
     if entry is None:
+        access.check_way(context, await find_place(core, names) if moment else place)
         raise not_found(f"{join_path(*names)} at {as_of}" if moment else join_path(*names))
     if moment and not context.superuser:
         await _check_today(core, context, place, entry, rights)

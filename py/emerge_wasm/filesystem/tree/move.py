@@ -37,12 +37,14 @@ async def mv(core: Core, context: Context, source: str, target: str) -> PointerR
     async def attempt() -> PointerRow:
         origin = await find_place(core, names)
         entry = origin.entry
+        access.check_way(context, origin)
         if entry is None:
             raise not_found(source)
         access.check_inside(context, origin)
         place = await landing(core, entry.name, await name(core, target))
         if place.names == names:
             return entry.wire(origin.directory, core.node)
+        access.check_way(context, place)
         if place.raw is not None:
             raise Conflict(f"{place.path} is there already", path=place.path, remedy="remove it, or choose another")
         if place.names[: len(names)] == names:
@@ -81,6 +83,7 @@ async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
     async def attempt() -> int:
         nonlocal removed
         place = await find_place(core, names)
+        access.check_way(context, place)
         if place.entry is None:
             raise not_found(path)
         access.check_inside(context, place)

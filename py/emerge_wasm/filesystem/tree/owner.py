@@ -59,6 +59,7 @@ async def _change(
     """
     names = await name(core, path)
     place = await find_place(core, names)
+    access.check_way(context, place)
     if place.entry is None:
         raise not_found(path)
     edit(place, place.entry)

@@ -50,6 +50,7 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
     place = await find_place(core, names)
     if place.entry is None:
         return await retry(path, lambda: _bring_back(core, context, names, version, moment))
+    access.check_way(context, place)
     if not (version or moment):
         raise Invalid(f"{path} is there", path=path, remedy="say which version, or a moment")
     found = await find(core, context, path, "r", version, as_of)
