@@ -83,9 +83,9 @@ class MemberRoutes:
         return found
 
     async def authors(self, args: Arguments, context: Context) -> AuthorMap:
-        """Who stands for classes, as all know who are here."""
+        """Who stands for classes, as all know who are here, and copies of those who are away."""
         found: AuthorMap = await self._forwarder.local("authors", args, context)
-        for peer in self._locator.others():
+        for peer in chain(self._locator.others(), self._locator.copies()):
             try:
                 told: AuthorMap = await self._forwarder.ask(peer, "authors", [list(args.hashes)], context)
             except EmergeError as error:  # one of an earlier release does not know of them either
