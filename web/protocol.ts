@@ -379,6 +379,8 @@ export interface Question {
   /** What to remember: a bundle's hash, with "+" before it when it may run in the tab itself. */
   keys: string[];
   owner: string;
+  /** Who stands for the class, as the place says. */
+  authors: string[];
   path: string;
   where: Where;
   /** In this tab, or closed in, in a worker that holds no token. */

@@ -57,6 +57,7 @@ def test_code_of_another_author_reaches_nothing(site: Site, foreign: Tab) -> Non
     foreign.page.on("response", lambda response: answered.append(response.url))
     run_here(foreign, "/shared/probe", "probe", repr(url))
     expect(foreign.find("consent-owner")).to_have_text("mallory")
+    expect(foreign.find("consent-author")).to_contain_text("mallory")
     expect(foreign.find("consent-place")).to_contain_text("Closed in")
     foreign.find("consent-run").click()
     found = ast.literal_eval(result(foreign).inner_text())

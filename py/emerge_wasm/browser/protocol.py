@@ -715,6 +715,7 @@ class ConsentQuestion(TypedDict):
     bundle: str
     keys: list[str]
     owner: str
+    authors: list[str]  # who stands for the class, as the place says
     path: str
     where: PlaceName
     place: Literal["tab", "worker"]

@@ -9,7 +9,7 @@ from functools import partial
 
 from ..errors import Invalid
 from ..operations import Transport
-from ..results import PointerRow
+from ..results import AuthorMap, PointerRow
 from .cells import CellsKernel
 from .console.prompt import InputPrompts
 from .console.shell import Shell
@@ -39,7 +39,7 @@ class Tab(Responder):
         super().__init__(send, handlers)
         self.options = options
         self.cells: CellsKernel | None = None
-        self.consent = Consent(send, options["allowed"])
+        self.consent = Consent(send, options["allowed"], self._authors)
         self.local = TabPlace("local", "use `cluster`, or set the console's switch to the cluster")
         self.cluster = TabPlace("cluster", "use `local`, or set the console's switch to this browser")
         self.places: dict[str, TabPlace] = {place.name: place for place in (self.local, self.cluster)}
@@ -54,6 +54,9 @@ class Tab(Responder):
             None if options["apart"] else Shell(send, cell_handlers, filesystems, self.consent, self.inputs.ask)
         )
         self._cancel: dict[int, Callable[[], object]] = {}  # by the page's number of the work under way
+
+    async def _authors(self, where: PlaceName, hashes: list[str]) -> AuthorMap:
+        return await self.places[where].reader.remote.authors(hashes)
 
     # --- start
     def begin(self) -> None:

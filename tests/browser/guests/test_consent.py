@@ -12,7 +12,8 @@ from emerge_wasm import EmergeFile
 from emerge_wasm.browser.guests.consent import CLOSED, HERE, CodePlace, Consent
 from emerge_wasm.bundles import capture
 from emerge_wasm.bundles.bundle import Bundle
-from emerge_wasm.errors import PermissionDenied
+from emerge_wasm.errors import PermissionDenied, Unavailable
+from emerge_wasm.results import AuthorMap
 
 
 @dataclass
@@ -65,6 +66,48 @@ async def test_it_is_asked_once() -> None:
     assert (question["owner"], question["place"], question["where"]) == ("mallory", CLOSED, "cluster")
     await (await page.ask(None))
     assert page.names() == ["question", "answered"]
+
+
+async def test_it_names_who_stands_for_the_code_and_asks_once_meanwhile() -> None:
+    events: list[Any] = []
+    asked, told, came = [], asyncio.Event(), asyncio.Event()
+
+    def hear(event: Any) -> None:
+        events.append(event)
+        came.set()
+
+    async def authors(where: str, hashes: list[str]) -> AuthorMap:
+        asked.append((where, hashes))
+        await told.wait()
+        return {hash: [{"principal": name, "groups": []} for name in ("mallory", "eve")] for hash in hashes}
+
+    consent = Consent(hear, (), authors)
+    tasks = [asyncio.create_task(consent.ask(POINTER, BUNDLES, CLOSED, "cluster")) for _ in range(3)]
+    await asyncio.sleep(0)
+    told.set()
+    await asyncio.wait_for(came.wait(), 10)
+    assert asked == [("cluster", [ITEM.hash])] * 3
+    assert events[0]["question"]["authors"] == ["eve", "mallory"]
+    consent.answer(events[0]["question"]["id"], True)
+    await asyncio.gather(*tasks)
+    assert [each["event"] for each in events] == ["question", "answered"]
+
+
+async def test_a_place_that_does_not_say_who_keeps_nobody_from_asking() -> None:
+    events: list[Any] = []
+    came = asyncio.Event()
+
+    def hear(event: Any) -> None:
+        events.append(event)
+        came.set()
+
+    async def authors(where: str, hashes: list[str]) -> AuthorMap:
+        raise Unavailable("it is away")
+
+    task = asyncio.create_task(Consent(hear, (), authors).ask(POINTER, BUNDLES, CLOSED, "cluster"))
+    await asyncio.wait_for(came.wait(), 10)
+    assert events[0]["question"]["authors"] == []
+    task.cancel()
 
 
 async def test_no_means_no_and_it_is_asked_again() -> None:

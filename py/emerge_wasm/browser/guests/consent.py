@@ -20,6 +20,7 @@ from ...clients.trust import CONFINED
 from ...errors import EmergeError, PermissionDenied
 from ...objects import Pointer
 from ...operations import Transport
+from ...results import AuthorMap
 from ..protocol import AnsweredEvent, ConsentQuestion, KnownEvent, PlaceName, QuestionEvent
 
 T = TypeVar("T")
@@ -31,6 +32,10 @@ CodePlace = Literal["tab", "worker"]
 
 Told = Mapping[str, object]
 """The wire map of a pointer, or the known part of it."""
+
+
+AuthorsOf = Callable[[PlaceName, list[str]], Awaitable[AuthorMap]]
+"""Asks a place who stands for bundles."""
 
 
 @dataclass(slots=True)
@@ -47,9 +52,13 @@ class Consent:
     may run in the tab itself, `hash` for those that may run only in a guest worker."""
 
     def __init__(
-        self, send: Callable[[QuestionEvent | AnsweredEvent | KnownEvent], object], always: Iterable[str] = ()
+        self,
+        send: Callable[[QuestionEvent | AnsweredEvent | KnownEvent], object],
+        always: Iterable[str] = (),
+        authors: AuthorsOf | None = None,
     ) -> None:
         self._send = send
+        self._authors = authors
         always = list(always)
         self._known: dict[CodePlace, set[str]] = {
             CLOSED: {key.removeprefix("+") for key in always},
@@ -94,9 +103,12 @@ class Consent:
             unknown -= own
         if not unknown:
             return
+        authors = await self._names(pointer, unknown, where)
         asked = (place, frozenset(unknown))
         if asked not in self._questions:
-            self._questions[asked] = self._put(pointer, unknown, bundles, place, where)
+            if all(self.allows(hash, place) for hash in unknown):
+                return  # it was answered meanwhile
+            self._questions[asked] = self._put(pointer, unknown, bundles, place, where, authors)
         question = self._questions[asked]
         question.waiting += 1
         try:
@@ -113,11 +125,28 @@ class Consent:
                 self._send({"event": "answered", "question": question.number})
         self.allow(unknown, place)
 
+    async def _names(self, pointer: Told, unknown: set[str], where: PlaceName) -> list[str]:
+        """Who stands for the code, by name, as far as the place says."""
+        if self._authors is None:
+            return []
+        main = str(pointer.get("bundle", ""))
+        try:
+            found = await self._authors(where, [main] if main in unknown else sorted(unknown))
+        except EmergeError:  # it is away, or of an earlier release
+            return []
+        return sorted({row["principal"] for rows in found.values() for row in rows})
+
     def _put(
-        self, pointer: Told, unknown: set[str], bundles: dict[str, bytes], place: CodePlace, where: PlaceName
+        self,
+        pointer: Told,
+        unknown: set[str],
+        bundles: dict[str, bytes],
+        place: CodePlace,
+        where: PlaceName,
+        authors: list[str],
     ) -> OpenQuestion:
         self._last += 1
-        question = _question(self._last, pointer, unknown, bundles, place, where)
+        question = _question(self._last, pointer, unknown, bundles, place, where, authors)
         self._send({"event": "question", "question": question})
         return OpenQuestion(self._last, asyncio.get_running_loop().create_future())
 
@@ -129,7 +158,13 @@ class Consent:
 
 
 def _question(
-    number: int, pointer: Told, unknown: set[str], bundles: dict[str, bytes], place: CodePlace, where: PlaceName
+    number: int,
+    pointer: Told,
+    unknown: set[str],
+    bundles: dict[str, bytes],
+    place: CodePlace,
+    where: PlaceName,
+    authors: list[str],
 ) -> ConsentQuestion:
     main = str(pointer.get("bundle", ""))
     order = sorted(unknown, key=lambda hash: hash != main)
@@ -139,6 +174,7 @@ def _question(
         "bundle": main if main in unknown else order[0],
         "keys": sorted(f"+{hash}" if place == HERE else hash for hash in unknown),
         "owner": str(pointer.get("owner", "")),
+        "authors": authors,
         "path": _path(pointer),
         "where": where,
         "place": place,
