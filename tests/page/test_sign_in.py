@@ -10,7 +10,8 @@ from tests.page.conftest import Site
 
 def test_a_link_from_another_site_asks_and_can_be_answered(site: Site, browser: Browser) -> None:
     url, tokens = site.relay.found["url"], Tokens(site.folder)
-    text = tokens.add("mallory")
+    tokens.add("mallory")
+    text = tokens.link("mallory")
     try:
         with browser.new_context() as context:
             page = context.new_page()
@@ -27,7 +28,7 @@ def test_a_link_from_another_site_asks_and_can_be_answered(site: Site, browser: 
             assert len(context.cookies()) == 1
         with browser.new_context() as context:
             page = context.new_page()
-            page.goto(f"{url}/?token={text}")  # as typed, or opened by a program
+            page.goto(f"{url}/?token={tokens.link('mallory')}")  # as typed, or opened by a program
             page.wait_for_url(f"{url}/")
             assert len(context.cookies()) == 1
     finally:

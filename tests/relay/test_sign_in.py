@@ -19,6 +19,12 @@ def tokens(settings: RelaySettings) -> Tokens:
     return Tokens(settings.data)
 
 
+def link_of(tokens: Tokens, name: str) -> str:
+    """The text of a link of somebody new."""
+    tokens.add(name)
+    return tokens.link(name)
+
+
 def browser(relay: RelayServer, **headers: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=relay.url, trust_env=False, verify=False, headers=headers)
 
@@ -35,10 +41,10 @@ async def name_of(relay: RelayServer, http: httpx.AsyncClient) -> str:
 async def test_another_sites_link_asks(relay: RelayServer, tokens: Tokens, site: str, signed_in: bool) -> None:
     async with browser(relay) as http:
         if signed_in:
-            await http.get(f"/?token={tokens.add('ann')}")
+            await http.get(f"/?token={link_of(tokens, 'ann')}")
         before = await name_of(relay, http)
         cookies, http.cookies = http.cookies, httpx.Cookies()  # they are of SameSite=Strict
-        asked = await http.get(f"/?token={tokens.add('mallory')}", headers={"Sec-Fetch-Site": site})
+        asked = await http.get(f"/?token={link_of(tokens, 'mallory')}", headers={"Sec-Fetch-Site": site})
         assert asked.status_code == 200 and "Sign in as mallory?" in asked.text
         assert (
             "set-cookie" not in asked.headers and "frame-ancestors 'none'" in asked.headers["content-security-policy"]
@@ -48,9 +54,9 @@ async def test_another_sites_link_asks(relay: RelayServer, tokens: Tokens, site:
 
 
 async def test_a_link_asks_before_it_replaces_a_session(relay: RelayServer, tokens: Tokens) -> None:
-    text = tokens.add("mallory")
+    text = link_of(tokens, "mallory")
     async with browser(relay) as http:
-        await http.get(f"/?token={tokens.add('ann')}")
+        await http.get(f"/?token={link_of(tokens, 'ann')}")
         asked = await http.get(f"/?token={text}", headers={"Sec-Fetch-Site": "none"})
         assert "signed in as ann now" in asked.text and await name_of(relay, http) == "ann"
         for origin in ({}, {"Origin": "null"}, {"Origin": "https://elsewhere.example"}):
@@ -70,7 +76,7 @@ async def test_what_asks_uses_no_link_up(relay: RelayServer) -> None:
 
 
 async def test_a_name_is_shown_as_text(relay: RelayServer, tokens: Tokens) -> None:
-    text = tokens.add("<b>$token&")
+    text = link_of(tokens, "<b>$token&")
     async with browser(relay) as http:
         asked = await http.get(f"/?token={text}", headers={"Sec-Fetch-Site": "cross-site"})
     assert "Sign in as &lt;b&gt;$token&amp;?" in asked.text

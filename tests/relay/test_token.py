@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,37 @@ async def who(wire: Wire, channel: bytes = b"w", **header: Any) -> Event:
     return await wire.next()
 
 
+# --- links
+def test_a_link_is_good_for_one_browser_and_a_time(tmp_path: Path) -> None:
+    now = [1_000_000.0]
+    tokens = Tokens(tmp_path, lambda: now[0])
+    program = tokens.add("ann", ["staff"])
+    first, text = tokens.link("ann"), tokens.link("ann", hours=2)
+    assert tokens.linked(first) is None and tokens.linked(program) is None and tokens.shown(text) is None
+    now[0] += 2 * 3600 - 1
+    found = tokens.linked(text)
+    assert found is not None and (found.principal, found.groups) == ("ann", ("staff",))
+    now[0] += 1
+    assert tokens.linked(text) is None and tokens.use_link(text) is None
+    third = tokens.link("ann")
+    assert text not in (tmp_path / FILE_NAME).read_text() and third not in (tmp_path / FILE_NAME).read_text()
+    used = Tokens(tmp_path, lambda: now[0]).use_link(third)  # by another process
+    assert used is not None and used.id == found.id
+    assert tokens.use_link(third) is None and tokens.shown(program) is not None
+    with pytest.raises(NotFound, match="bob has no token"):
+        tokens.link("bob")
+    with pytest.raises(Invalid, match="hours"):
+        tokens.link("ann", hours=0)
+
+
+def test_of_many_who_use_a_link_at_once_one_does(tmp_path: Path) -> None:
+    Tokens(tmp_path).add("ann")
+    text = Tokens(tmp_path).link("ann")
+    with ThreadPoolExecutor(8) as pool:
+        used = [*pool.map(lambda _: Tokens(tmp_path).use_link(text), range(16))]
+    assert sum(each is not None for each in used) == 1
+
+
 # --- how they are kept
 @pytest.mark.parametrize("name", ["root", getpass.getuser()])
 def test_nobody_gets_the_operators_name(tmp_path: Path, name: str) -> None:
@@ -55,7 +87,7 @@ def test_only_a_hash_is_kept_for_the_owner_only(tmp_path: Path) -> None:
     found = Tokens(tmp_path / "data").shown(text)
     assert found is not None and (found.principal, found.groups) == ("ann", ("staff", "crew"))
     assert Tokens(tmp_path / "data").shown(text[:-1]) is None
-    assert [each.name for each in path.parent.iterdir()] == [FILE_NAME]  # nothing half-written
+    assert {each.name for each in path.parent.iterdir()} - {"tokens.lock"} == {FILE_NAME}  # nothing half-written
 
 
 def test_changes_are_noticed(tmp_path: Path) -> None:
@@ -172,13 +204,16 @@ async def test_arguments_pass_unopened(relay: RelayServer, tokens: Tokens) -> No
         assert error_of(await wire.next())[0] == "Invalid"
 
 
-async def test_a_link_opens_browsers_as_its_principal(relay: RelayServer, tokens: Tokens) -> None:
-    text = tokens.add("ann")
-    for _ in range(2):  # unlike the operator's, which works once
+async def test_a_link_opens_a_browser_as_its_principal(relay: RelayServer, tokens: Tokens) -> None:
+    tokens.add("ann")
+    for _ in range(2):
+        text = tokens.link("ann")
         async with httpx.AsyncClient(base_url=relay.url, trust_env=False, verify=False) as http:
             opened = await http.get(f"/?token={text}")
             assert opened.status_code == 303 and text not in opened.headers["location"]
             assert (await http.get("/session")).status_code == 204
+        async with httpx.AsyncClient(base_url=relay.url, trust_env=False, verify=False) as another:
+            assert (await another.get(f"/?token={text}")).status_code == 403  # once
             cookie = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
         async with connected(relay, Cookie=cookie, Origin=relay.url) as wire:
             assert (await who(wire)).args[0]["principal"] == "ann"

@@ -1,4 +1,4 @@
-"""Commands for who may come in by a relay: token add, token ls, token rm. A relay that runs notices at once."""
+"""Commands for who may come in by a relay: token add, link, ls and rm. A relay that runs notices at once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ folder_option = click.option(
 )
 
 
+url_option = click.option(
+    "--url", default="http://127.0.0.1:8080", show_default=True, help="The relay's address, for the link."
+)
+
+
 @click.group()
 def token() -> None:
     """Say who else may come in by the relay, and as whom."""
@@ -34,19 +39,38 @@ def token() -> None:
 @click.argument("name")
 @click.option("--group", "groups", multiple=True, metavar="GROUP", help="A group they are in; may be repeated.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it is good for (else for good).")
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The relay's address, for the link.")
+@url_option
 @folder_option
 @pass_session
 def token_add(session: Session, name: str, groups: tuple[str, ...], days: float | None, url: str, folder: Path) -> None:
-    """Let NAME in: prints their token, for programs, and a link, for browsers. They are shown once."""
+    """Let NAME in: prints their token, for programs, and a link, for one browser within a day. They are shown once."""
     from ..relay.token import Tokens
 
-    text = Tokens(folder).add(name, groups, days or 0.0)
-    link = f"{url.rstrip('/')}/?token={text}"
+    tokens = Tokens(folder)
+    text = tokens.add(name, groups, days or 0.0)
+    link = _link(url, tokens.link(name))
     if session.json:
         print_json({"principal": name, "token": text, "link": link})
         return
     print_table([["token", text], ["link", link]])
+
+
+@token.command("link")
+@click.argument("name")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, help="How long.")
+@url_option
+@folder_option
+@pass_session
+def token_link(session: Session, name: str, hours: float, url: str, folder: Path) -> None:
+    """Print another link that signs one browser in as NAME; an earlier one that was not used ends."""
+    from ..relay.token import Tokens
+
+    link = _link(url, Tokens(folder).link(name, hours))
+    print_json({"principal": name, "link": link}) if session.json else print_table([["link", link]])
+
+
+def _link(url: str, text: str) -> str:
+    return f"{url.rstrip('/')}/?token={text}"
 
 
 @token.command("ls")

@@ -81,17 +81,17 @@ class Sessions:
 
     def whose(self, token: str) -> RelayCaller | None:
         """Whom a token lets in; it is not used up by this."""
-        return OPERATOR if token in self._invitations else _caller(self._tokens.shown(token))
+        return OPERATOR if token in self._invitations else _caller(self._tokens.linked(token))
 
     def redeem(self, token: str) -> str | None:
         """Return the value of a session's cookie for a token, None for an unknown one.
 
-        A one-time token is used up by this; a principal's opens many sessions.
+        It is used up by this: a link opens one browser.
         """
         if token in self._invitations:
             del self._invitations[token]
             return self._sign(_OPERATORS)
-        found = self._tokens.shown(token)
+        found = self._tokens.use_link(token)
         return None if found is None else self._sign(found.id)
 
     def by_cookie(self, value: str | None) -> RelayCaller | None:

@@ -12,25 +12,33 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import Invalid, NotFound, Unavailable
 from ..operations import Wire
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 log = logging.getLogger("emerge.relay")
 
 FILE_NAME = "tokens.json"
 NAME_LIMIT = 255
-DAY = 24 * 3600.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """What is kept of a token: `id` names it in sessions, `hash` is that of its text.
 
-    `made` and `expires` are in seconds since 1970; `expires` 0 means never.
+    `made` and `expires` are in seconds since 1970; `expires` 0 means never. `link` is the hash of the text of a link
+    that opens one browser, until `link_expires`; "" when there is none, or it was used.
     """
 
     id: str
@@ -39,6 +47,8 @@ class Token:
     hash: str
     made: float
     expires: float = 0.0
+    link: str = ""
+    link_expires: float = 0.0
 
     def is_valid(self, now: float) -> bool:
         return not self.expires or now < self.expires
@@ -53,6 +63,7 @@ class Tokens:
         self._stamp: tuple[int, ...] | None = None
         self._by_id: dict[str, Token] = {}
         self._by_hash: dict[str, Token] = {}
+        self._by_link: dict[str, Token] = {}
 
     def add(self, principal: str, groups: Iterable[str] = (), days: float = 0.0) -> str:
         """Make a token for `days` (0: for good), and return its text, which is not kept.
@@ -70,13 +81,45 @@ class Tokens:
                 raise Invalid(f"{name[:40]!r} cannot be a principal or group", remedy="give it a printable name")
         if days < 0:
             raise Invalid(f"a token cannot last {days:g} days", remedy="give a positive number")
-        if any(token.principal == principal for token in self.all()):
-            raise Invalid(f"{principal} has a token", remedy=f"remove it first: emerge token rm {principal}")
-        text = secrets.token_urlsafe(32)
-        now = self._clock()
-        fresh = Token(secrets.token_hex(8), principal, tuple(groups), _hash(text), now, days and now + days * DAY)
-        self._write([*self.all(), fresh])
+        with self._alone():
+            if any(token.principal == principal for token in self.all()):
+                raise Invalid(f"{principal} has a token", remedy=f"remove it first: emerge token rm {principal}")
+            text = secrets.token_urlsafe(32)
+            now = self._clock()
+            fresh = Token(secrets.token_hex(8), principal, tuple(groups), _hash(text), now, days and now + days * DAY)
+            self._write([*self.all(), fresh])
         return text
+
+    def link(self, principal: str, hours: float = 24.0) -> str:
+        """Make the text of a link that opens one browser as a principal within so many hours; an earlier one ends.
+
+        Raises:
+            NotFound: they have no token.
+            Invalid: the hours make no sense.
+        """
+        if hours <= 0:
+            raise Invalid(f"a link cannot last {hours:g} hours", remedy="give a positive number")
+        with self._alone():
+            mine = next((token for token in self.all() if token.principal == principal), None)
+            if mine is None:
+                raise _no_token(principal)
+            text = secrets.token_urlsafe(32)
+            until = self._clock() + hours * HOUR
+            self._put(replace(mine, link=_hash(text), link_expires=until))
+        return text
+
+    def linked(self, text: str) -> Token | None:
+        """Find the valid token whose link has that text; the link is not used by this."""
+        found = self._valid(lambda: self._by_link.get(_hash(text)))
+        return found if found is not None and self._clock() < found.link_expires else None
+
+    def use_link(self, text: str) -> Token | None:
+        """Find the same, and use the link up."""
+        with self._alone():
+            found = self.linked(text)
+            if found is not None:
+                self._put(replace(found, link="", link_expires=0.0))
+        return found
 
     def remove(self, principal: str) -> None:
         """Remove the token of a principal; its sessions end at their next request.
@@ -84,10 +127,11 @@ class Tokens:
         Raises:
             NotFound: they have none.
         """
-        rest = [token for token in self.all() if token.principal != principal]
-        if len(rest) == len(self.all()):
-            raise NotFound(f"{principal} has no token", remedy="emerge token ls shows who has")
-        self._write(rest)
+        with self._alone():
+            rest = [token for token in self.all() if token.principal != principal]
+            if len(rest) == len(self.all()):
+                raise _no_token(principal)
+            self._write(rest)
 
     def all(self) -> list[Token]:
         """Return every token, expired ones too."""
@@ -115,14 +159,35 @@ class Tokens:
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
-            self._stamp, self._by_id, self._by_hash = None, {}, {}
+            self._stamp, self._by_id, self._by_hash, self._by_link = None, {}, {}, {}
             return
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._stamp:
             tokens = _read(self._path)
             self._by_id = {token.id: token for token in tokens}
             self._by_hash = {token.hash: token for token in tokens}
+            self._by_link = {token.link: token for token in tokens if token.link}
             self._stamp = stamp
+
+    def _put(self, changed: Token) -> None:
+        self._write([changed if token.id == changed.id else token for token in self.all()])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from writing the file between reading and writing it, where the system can."""
+        if fcntl is None:
+            yield
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _unwritable(error) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def _write(self, tokens: list[Token]) -> None:
         fresh = self._path.with_name(f"{FILE_NAME}.{secrets.token_hex(4)}")
@@ -132,7 +197,15 @@ class Tokens:
                 json.dump({"tokens": [asdict(token) for token in tokens]}, file, indent=1)
             fresh.replace(self._path)
         except OSError as error:
-            raise Unavailable(f"tokens cannot be kept: {error}", remedy="give it a writable --dir") from None
+            raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> Unavailable:
+    return Unavailable(f"tokens cannot be kept: {error}", remedy="give it a writable --dir")
+
+
+def _no_token(principal: str) -> NotFound:
+    return NotFound(f"{principal} has no token", remedy="emerge token ls shows who has")
 
 
 def _operators() -> set[str]:
