@@ -25,7 +25,7 @@ EXTRA = {"unpack", "load_class", "fetch_bundles", "close"}
 EXTRA |= {"within", "as_user", "with_umask", "transaction", "reference", "record", "resolve", "proxy", "states"}
 EXTRA |= {"code_of", "run_with_receipt", "search_pages", "text_pages"}
 EXTRA |= {"put", "fetch", "open", "verify", "reshape", "puttree", "fetchtree"}
-EXTRA |= {"once", "numbered", "map", "trust", "load_bundle"}
+EXTRA |= {"once", "numbered", "map", "trust", "load_bundle", "with_own_rights"}
 EXTRA |= {"load_records", "export_json", "export_csv", "load_json", "load_csv", "export_fields", "load_fields"}
 """What a Client does beside the table; `fetch_bundles` stands for the operation `classes`."""
 
