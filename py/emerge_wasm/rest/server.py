@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import Invalid, Unavailable
+from .http_protocol import HttpProtocol
 
 STOP_SECONDS = 2
 BACKLOG = 512
@@ -102,6 +103,7 @@ class HttpServer:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             self._app,
+            http=HttpProtocol,
             access_log=False,
             log_level="warning",
             server_header=False,
