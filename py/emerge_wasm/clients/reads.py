@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..results import (
     ChangeRow,
     CodeInfo,
     MethodRows,
+    ObjectPage,
     ObjectRow,
     PointerRow,
     SearchError,
@@ -99,27 +101,36 @@ class ReadOperations(ClassLoader, PointerReads):
         return Record(pointer.class_name, pointer.bundle, {**metadata, **decode(row["state"])})
 
     async def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> AsyncIterator[Any]:
-        """Every object in a directory, as instances, fetched by the page; see `getobject`.
+        """Every object in a directory, as instances, fetched by the page, one ahead; see `getobject`.
 
         ExecutionFailed, after all others, names those whose classes cannot be loaded here.
         """
         check_code(code)
-        cursor, moment = "", moment_text(as_of)
+        moment = moment_text(as_of)
         errors: list[SearchError] = []
         missing: list[str] = []
-        while True:
-            page = await self.remote.objects(path, cursor, PAGE, moment)
+        page: ObjectPage | None = await self.remote.objects(path, "", PAGE, moment)
+        while page is not None:
             add_missing(missing, page.get("missing", ()))
-            for at in range(0, len(page["objects"]), TOGETHER):
-                found, failed = await self._instances(page["objects"][at : at + TOGETHER], code)
-                for obj in found:
-                    yield obj
-                if failed and code == "mine":
-                    raise failed[0][1]
-                errors += [unloaded(row, error) for row, error in failed]
-            cursor = page["cursor"]
-            if not cursor:
-                break
+            rows, cursor = page["objects"], page["cursor"]
+            ahead: asyncio.Future[ObjectPage] | None = None
+            try:
+                for at in range(0, len(rows), TOGETHER):
+                    if at and cursor and ahead is None:  # whoever takes so many takes more
+                        ahead = asyncio.ensure_future(self.remote.objects(path, cursor, PAGE, moment))
+                        await asyncio.sleep(0)  # it is asked for
+                    found, failed = await self._instances(rows[at : at + TOGETHER], code)
+                    for obj in found:
+                        yield obj
+                    if failed and code == "mine":
+                        raise failed[0][1]
+                    errors += [unloaded(row, error) for row, error in failed]
+                if cursor and ahead is None:
+                    ahead = asyncio.ensure_future(self.remote.objects(path, cursor, PAGE, moment))
+                page = None if ahead is None else await ahead
+            finally:
+                if ahead is not None and not ahead.cancel() and not ahead.cancelled():
+                    ahead.exception()  # whoever left did not ask for it
         if errors:
             raise ExecutionFailed(
                 f"{len(errors)} of the objects cannot be loaded here: {errors[0]['path']}: {errors[0]['error']}",

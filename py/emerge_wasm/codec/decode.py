@@ -230,7 +230,13 @@ def check_depth(value: object, data: bytes, shared: Set[int] = frozenset()) -> N
         inner: list[Value] = []
         for container in level:
             kind = type(container)
-            held: Iterable[object] = container if kind is list or kind is tuple else _held(container)
+            held: Iterable[object]
+            if kind is list or kind is tuple:
+                held = container
+            elif kind is dict and _PLAIN_KEYS.issuperset(map(type, container)):
+                held = container.values()
+            else:
+                held = _held(container)
             if not _CONTAINERS.isdisjoint(map(type, held)):
                 inner += [each for each in held if type(each) in _CONTAINERS and each and id(each) not in shared]
         if not inner:

@@ -4,7 +4,7 @@ is there, by a caller who may. The rows are those of `write.store`, which does w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...codec import decode, references_in
@@ -82,22 +82,26 @@ def plan(
     raws: Mapping[PathNames, bytes | None],
     stamped: Sequence[VersionStamp],
     node: str,
-) -> list[tuple[PointerRow, bytes] | None]:
-    """Add to a change what each store makes: its pointer and the key of its version, None where it asks for more.
+    log: Callable[[bytes], None],
+    *,
+    make_directories: bool = False,
+) -> list[PointerRow | None]:
+    """Add to a change what each store makes, and return its pointer, None where it asks for more.
 
-    `places`: a place in each directory; `raws`: the packed entry at each path.
+    `places`: a place in each directory; `raws`: the packed entry at each path. `log` gets the key of each new version.
+    `make_directories`: missing ones are made, for a superuser.
     """
     pack = engine.Packer().pack
     targets: dict[tuple[PathNames, int], StoreTarget | None] = {}
-    made: list[tuple[PointerRow, bytes] | None] = []
+    pointers: list[PointerRow | None] = []
     for (context, args, names), stamp in zip(stores, stamped, strict=True):
         where = names[:-1], id(context)
         if where not in targets:
-            targets[where] = _target(change, context, places[where[0]])
+            targets[where] = _target(change, context, places[where[0]], make_directories and context.superuser)
         target, raw = targets[where], raws.get(names)
         entry = None if target is None else _next_entry(context, target, names[-1], args, raw, stamp)
         if target is None or entry is None:
-            made.append(None)
+            pointers.append(None)
             continue
         change.context = context
         packed = entry.pack(pack)
@@ -106,16 +110,18 @@ def plan(
             entry, packed, target.above.parent, target.directory, "store", before, args.state, pack=pack
         )
         change.link(target.above, entry, raw, packed)
-        made.append((entry.wire(target.directory, node), key))
-    return made
+        log(key)
+        pointers.append(entry.wire(target.directory, node))
+    return pointers
 
 
-def _target(change: Change, context: Context, place: Place) -> StoreTarget | None:
+def _target(change: Change, context: Context, place: Place, make: bool) -> StoreTarget | None:
     """Return the directory of a place for a caller, on the condition that it stays; None if it is not there."""
     held = place.chain[: len(place.names)]
-    if len(held) < len(place.names) or not is_directory(held[-1]):
+    if not is_directory(held[-1]) or not (make or len(held) == len(place.names)):
         return None
-    change.make_directories(place)
+    place = change.make_directories(place)
+    held = place.chain[: len(place.names)]
     passes = all(access.may(context, raw, "x") for raw in held)
     makes = passes and access.may(context, held[-1], "w")
     kept = rule_of(Place(place.names[:-1], held[1:], held[0]))

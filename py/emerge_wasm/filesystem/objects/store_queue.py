@@ -177,11 +177,8 @@ class StoreQueue:
     ) -> list[PointerRow | None]:
         """Add to a change what each store makes; return the pointers, None for what is to be done by itself."""
         stores = [PlainStore(context, args, names) for context, args, _, names in ready]
-        made = plan(change, stores, places, raws, stamps(self._core.dates.many(len(ready))), self._core.node)
-        for each in made:
-            if each is not None:
-                change.append("log", each[1])
-        return [None if each is None else each[0] for each in made]
+        stamped = stamps(self._core.dates.many(len(ready)))
+        return plan(change, stores, places, raws, stamped, self._core.node, partial(change.append, "log"))
 
     async def _commit(self, change: Change, done: list[tuple[QueuedStore, PointerRow]]) -> None:
         try:

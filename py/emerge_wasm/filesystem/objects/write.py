@@ -114,19 +114,17 @@ async def _store_plainly(core: Core, context: Context, stores: list[PlainStore],
     async def attempt() -> PointerRows | None:
         change = Change(puts=list(puts), dates=core.dates, context=context, date=core.dates.next())
         places = {directory: await find_place(core, names) for directory, names in first.items()}
-        if any(len(place.raws) < len(directory) for directory, place in places.items()):
+        there = [names for _, _, names in stores if len(places[names[:-1]].raws) >= len(names) - 1]
+        keys = [entry_key(places[names[:-1]].parent, names[-1]) for names in there]
+        raws = dict(zip(there, await get_entries(core.store, keys), strict=True))
+        stamped = stamps([change.date] * len(stores))
+        made = plan(change, stores, places, raws, stamped, core.node, change.log.append, make_directories=True)
+        pointers = [pointer for pointer in made if pointer is not None]
+        if len(pointers) < len(stores):
             return None
-        keys = [entry_key(places[names[:-1]].parent, names[-1]) for _, _, names in stores]
-        raws = dict(zip((store.names for store in stores), await get_entries(core.store, keys), strict=True))
-        made = [
-            each for each in plan(change, stores, places, raws, stamps([change.date] * len(stores)), core.node) if each
-        ]
-        if len(made) < len(stores):
-            return None
-        change.log += [key for _, key in made]
         await commit(core, change)
         core.known_bundles.update(key.decode() for space, key, _ in puts if space == "bundles")
-        return [pointer for pointer, _ in made]
+        return pointers
 
     return await retry(join_path(*stores[0].names), attempt)
 
