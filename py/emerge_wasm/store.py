@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Key = tuple[str, bytes]
 """(space, key): spaces are short ASCII names, each ordered by the bytes of its keys."""
@@ -98,6 +98,58 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Wait for what is under way and release the engine; a second call does nothing."""
+        ...
+
+
+# --- what an engine may offer beside the contract
+KeyPart = tuple[Literal["key", "value"], int, int | None]
+"""A slice of a row's key or value: from a byte up to another, or to the end. A first one below 0 counts from the end,
+and the slice goes up to there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """Which row another row leads to: the space, and the key as parts of the other row's key and value."""
+
+    space: str
+    parts: tuple[KeyPart, ...]
+
+    def key_of(self, key: bytes, value: bytes) -> Key:
+        """Return where a row leads."""
+        of = {"key": key, "value": value}
+        return self.space, b"".join(of[name][first:end] for name, first, end in self.parts)
+
+
+class JoinRange(NamedTuple):
+    """A range of keys, start <= key < end, whose rows are each to be read with the row that they lead to."""
+
+    start: bytes
+    end: bytes
+    lookup: Lookup
+
+    def meets(self, other: JoinRange) -> bool:
+        """Whether the other range begins where this one ends."""
+        return self.start <= self.end == other.start <= other.end
+
+
+JoinedRow = tuple[int, bytes, bytes, bytes | None]
+"""The place of its range, key and value of a row, and the value of the row that it leads to, None if there is none."""
+
+
+class JoinedScan(Protocol):
+    """What an engine may offer as its `scan_joined`: several ranges and what their rows lead to, in one go.
+
+    A need of the filesystem has one name and one fallback, which does it by `scan` and `get` (of this one:
+    `filesystem/layout/join.py`); the contract suite holds an offer to the answers of the fallback.
+    """
+
+    async def __call__(
+        self, space: str, ranges: Sequence[JoinRange], limit: int, reverse: bool = False
+    ) -> list[JoinedRow]:
+        """Return the first `limit` rows of these ranges, one range after the other, each in byte order.
+
+        `reverse` gives each range from its end. Fewer than `limit` rows means there are no more.
+        """
         ...
 
 

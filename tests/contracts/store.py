@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import cycle
+from itertools import cycle, pairwise
+from random import Random
 from typing import Any
 
 from emerge_wasm.errors import Conflict, EmergeError, Invalid, LimitExceeded, Unavailable
-from emerge_wasm.store import SPACES, Batch, Key, Store, prefix_end
+from emerge_wasm.filesystem.layout.join import join_rows, scan_joined
+from emerge_wasm.store import SPACES, Batch, JoinedRow, JoinRange, Key, KeyPart, Lookup, Store, prefix_end
 
 OpenStore = Callable[[], Awaitable[Store]]
 Scenario = Callable[[OpenStore], Awaitable[None]]
@@ -223,6 +225,51 @@ async def scenario_scan_is_of_one_moment(open_store: OpenStore) -> None:
     await store.close()
 
 
+def joined(rows: dict[Key, bytes], space: str, ranges: list[JoinRange], reverse: bool) -> list[JoinedRow]:
+    """What a joined scan must give, from all rows in memory."""
+    found: list[JoinedRow] = []
+    for place, (start, end, lookup) in enumerate(ranges):
+        inside = sorted(key for held, key in rows if held == space and start <= key < end)
+        for key in inside[::-1] if reverse else inside:
+            value = rows[space, key]
+            parts = {"key": key, "value": value}
+            led = b"".join(parts[of][first:end] for of, first, end in lookup.parts)
+            found.append((place, key, value, rows.get((lookup.space, led))))
+    return found
+
+
+async def scenario_joined_scans(open_store: OpenStore) -> None:
+    """As the engine offers them and by scan and get: the same rows, whatever the ranges, and page by page."""
+    store, source = await open_store(), Random(14)
+
+    def some(most: int) -> bytes:
+        return bytes(source.choice((0, 0, 1, 39, 128, 195, 255)) for _ in range(source.randrange(most + 1)))
+
+    def part() -> KeyPart:
+        first = source.randrange(-3, 3)
+        return source.choice(("key", "value")), first, None if first < 0 else source.choice((None, first, first + 2))
+
+    rows: dict[Key, bytes] = {}
+    for _ in range(3):
+        batch = Batch(puts=[(source.choice((STATES, ENTRIES)), some(4), some(5)) for _ in range(90)])
+        await store.commit(batch)
+        rows |= {(space, key): value for space, key, value in batch.puts}
+    led = 0
+    for _ in range(60 if hasattr(store, "scan_joined") else 12):
+        lookups = [Lookup(source.choice((STATES, ENTRIES)), tuple(part() for _ in range(source.randrange(1, 4))))]
+        lookups += [Lookup(ENTRIES, (("key", 0, None),))]
+        ends = [*(some(2) for _ in range(source.randrange(1, 6))), b"\xff\xff"]
+        ranges = [JoinRange(low, high, source.choice(lookups)) for low, high in pairwise(ends)]
+        reverse, limit = source.random() < 0.5, source.choice((0, 1, 3, 17, 1000))
+        wanted = joined(rows, STATES, ranges, reverse)
+        for way in (scan_joined, join_rows):
+            assert await way(store, STATES, ranges, limit, reverse) == wanted[:limit]
+        led += sum(row[3] is not None for row in wanted[:limit])
+    assert led > 20, "some rows lead somewhere"
+    assert await scan_joined(store, STATES, [], 10) == []
+    await store.close()
+
+
 async def scenario_no_lost_update(open_store: OpenStore) -> None:
     """64 at once add one to a counter, each trying again on Conflict."""
     store = await open_store()
@@ -346,6 +393,8 @@ async def scenario_malformed_is_refused(open_store: OpenStore) -> None:
     await failure(store.scan(STATES, text), Invalid)
     await failure(store.scan(STATES, b"", text), Invalid)
     await failure(store.scan(STATES, limit=-1), Invalid)
+    lookup = Lookup(STATES, (("key", 0, None),))
+    await failure(scan_joined(store, "secrets", [JoinRange(b"", b"x", lookup)], 1), Invalid)
     assert await store.scan(STATES) == []
     assert await store.scan(LOG) == []
     await store.close()
@@ -455,6 +504,7 @@ SCENARIOS: list[Scenario] = [
     scenario_scan_ranges,
     scenario_pages_over_many_keys,
     scenario_scan_is_of_one_moment,
+    scenario_joined_scans,
     scenario_no_lost_update,
     scenario_one_wins_among_creators,
     scenario_acknowledged_is_visible,

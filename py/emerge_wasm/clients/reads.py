@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
-from ..codec import Record, Reference, bundles_in, decode
+from ..codec import Record, Reference, bundles_in, decode, unpack_state
 from ..codec.references import refers_to_itself
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
-from ..objects import METADATA, EmergeDirectory, EmergeObject, Pointer
+from ..objects import DIRECTORY, METADATA, EmergeDirectory, EmergeObject, Pointer
 from ..paths import child_path
 from ..results import (
     ChangePage,
@@ -29,6 +31,8 @@ from .operations import WhoseCode, check_code
 from .partial import add_missing
 from .pointer_reads import PAGE, AsOf, Listing, PointerReads, moment_text
 from .remote import ending
+
+_metadata_in = itemgetter(*METADATA)
 
 TOGETHER = 100
 """Objects of a page that become instances at a time: what is defined anew meanwhile is seen by the next ones."""
@@ -172,9 +176,15 @@ class ReadOperations(ClassLoader, PointerReads):
     async def _instance(self, row: ObjectRow, code: WhoseCode, known: dict[str, type] | None = None) -> EmergeObject:
         """An instance of a row, with its metadata; `known` are the classes that rows of the same page were found to
         have, by their bundles: to see that none was defined anew takes longer than all else."""
-        pointer = Pointer.from_wire(row["pointer"])
+        wire = row["pointer"]
+        if known and (cls := known.get(wire["bundle"])) is not None and wire["type"] != DIRECTORY:
+            with suppress(EmergeError):  # a class is not known yet, or the state does not fit: that is seen to below
+                obj: EmergeObject = unpack_state(row["state"], cls, lambda bundle, name: known[bundle])
+                set_metadata(obj, _metadata_in(wire))
+                return obj
+        pointer = Pointer.from_wire(wire)
         if pointer.is_directory:
-            obj: EmergeObject = EmergeDirectory()
+            obj = EmergeDirectory()
         else:
             obj = await self._unpack(row["state"], pointer, code, {} if known is None else known)
         set_metadata(obj, metadata_of(pointer))

@@ -60,12 +60,13 @@ def unpack_state(data: bytes, cls: type, class_of: ClassOf) -> Value:
     Raises:
         Invalid: the bytes are no state, do not fit the class, or lack a field that it requires.
     """
-
     root = _blank(cls)
     state = decode(data, maker=InstanceMaker(class_of, root))
     if type(state) is not dict:
         raise Invalid(f"a state is a map, not {type(state).__name__}")
-    return _fill(root, {name: value for name, value in state.items() if name not in _HIDDEN})
+    if not _HIDDEN.isdisjoint(state):
+        state = {name: value for name, value in state.items() if name not in _HIDDEN}
+    return _fill(root, state)
 
 
 class InstanceMaker(PackageMaker):

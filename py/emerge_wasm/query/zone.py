@@ -25,6 +25,7 @@ _FOLDER = "zoneinfo/"
 _USUAL_RULE = "M3.2.0,M11.1.0"
 """What a rule that names a summer time, and no dates, means."""
 _HALF_YEAR = 15_778_800
+_QUARTER = 900
 _NAME = re.compile(r"[A-Za-z0-9<][A-Za-z0-9_+\-<>:,./]{0,99}")
 _FROM_TIMESTAMP = datetime.__dict__["fromtimestamp"]  # as it is now: see `runs/inside/caller_clock.py`
 _LOCALTIME = time.localtime
@@ -39,11 +40,7 @@ def own_zone() -> str:
         from js import Intl  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
 
         return str(Intl.DateTimeFormat.new().resolvedOptions().timeZone)
-    now = int(time.time())
-    for name in _candidates():
-        if _agrees(name, now):
-            return name
-    return _fixed(_LOCALTIME(now).tm_gmtoff)
+    return _named(_source(), time.tzname, time.timezone, time.altzone, int(time.time()) // _QUARTER)
 
 
 def is_zone(name: str) -> bool:
@@ -69,17 +66,37 @@ def zone_of(name: str) -> tzinfo:
     )
 
 
-def _candidates() -> Iterator[str]:
+def _source() -> tuple[str | None, int, int]:
+    """Return what names this process's zone: TZ, or which file LOCALTIME is."""
     named = os.environ.get("TZ")
+    if named is None:
+        with suppress(OSError):
+            link = os.lstat(LOCALTIME)
+            return None, link.st_ino, link.st_mtime_ns
+    return named, 0, 0
+
+
+@lru_cache(maxsize=8)
+def _named(source: tuple[str | None, int, int], names: tuple[str, str], west: int, summer: int, quarter: int) -> str:
+    """Return the name for a quarter of an hour, as no zone puts its clocks on or back within one.
+
+    `names`, `west` and `summer` are what Python read of the zone: they tell whether TZ was read again.
+    """
+    now = quarter * _QUARTER
+    for name in _candidates(source):
+        if _agrees(name, now):
+            return name
+    return _fixed(_LOCALTIME(now).tm_gmtoff)
+
+
+def _candidates(source: tuple[str | None, int, int]) -> Iterator[str]:
+    named, inode, changed = source
     if named is not None:
         name = named.removeprefix(":").rpartition(_FOLDER)[2] or "UTC"
         yield from (name, f"{name},{_USUAL_RULE}")
         return
-    try:
-        link = os.lstat(LOCALTIME)
-        yield from _file_names(LOCALTIME, link.st_ino, link.st_mtime_ns)
-    except OSError:
-        pass
+    if inode:
+        yield from _file_names(LOCALTIME, inode, changed)
     yield "UTC"
 
 

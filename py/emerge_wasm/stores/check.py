@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..errors import Conflict, Invalid, LimitExceeded, Unavailable
-from ..store import SPACES, Batch, Capabilities, Key
+from ..store import SPACES, Batch, Capabilities, JoinRange, Key
 
 BLOCK_FILE = re.compile(r"[0-9a-f]{8,}-[0-9a-f]+")
 """The name of a block's file."""
@@ -41,6 +41,15 @@ def check_scan(space: str, start: bytes, end: bytes | None, limit: int) -> None:
     check_key(space, start if end is None else end)
     if type(limit) is not int or limit < 0:
         raise Invalid(f"a scan's limit must be an integer from 0, not {limit!r}")
+
+
+def check_join(space: str, ranges: Sequence[JoinRange], limit: int) -> None:
+    """Raise Invalid unless these are arguments of a joined scan."""
+    check_scan(space, b"", None, limit)
+    for start, end, lookup in ranges:
+        if type(start) is not bytes or type(end) is not bytes or lookup.space not in _SPACES:
+            check_scan(space, start, end, limit)
+            check_key(lookup.space, b"")
 
 
 def check_batch(batch: Batch, capabilities: Capabilities) -> None:

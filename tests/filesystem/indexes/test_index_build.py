@@ -33,6 +33,7 @@ from .indexed import Hands, check, definitions, opened, rows_there
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that writers come between."""
     monkeypatch.setattr(building, "AT_ONCE", 8)  # patched: many pages of few objects
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.page.PART", 3)  # patched: likewise
     monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE_ROWS", 16)  # patched: many pages of few objects
 
 

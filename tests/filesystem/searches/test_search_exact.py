@@ -4,7 +4,7 @@ a plain Python loop with the same lambda finds."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -109,17 +109,25 @@ async def test_keys_decide_and_one_read_gives_an_object(url: str, monkeypatch: p
         asked: list[Key] = []
         tested: list[Any] = []
         store = there.filesystem.core.store
-        get, test = store.get, Judge._test  # private: what is evaluated is counted
+        get, join, test = store.get, store.scan_joined, Judge._test  # private: what is evaluated is counted
 
         async def watched(keys: Any) -> Any:
             asked.extend(keys)
             return await get(keys)
+
+        async def joined(space: str, ranges: Any, *args: Any) -> Any:
+            assert join is not None
+            rows = await join(space, ranges, *args)
+            asked.extend(ranges[place].lookup.key_of(key, value) for place, key, value, _ in rows)
+            return rows
 
         def told(self: Judge, page: Any, *args: Any) -> bool:
             tested.append(args)
             return test(self, page, *args)
 
         monkeypatch.setattr(store, "get", watched)  # patched: what is read is counted
+        if join is not None:
+            monkeypatch.setattr(store, "scan_joined", joined)  # patched: likewise
         monkeypatch.setattr(Judge, "_test", told)  # patched: what is evaluated is counted
         for text in (
             "o.a < 5",
@@ -160,6 +168,15 @@ async def test_objects_without_the_field_are_not_looked_at(url: str) -> None:
         for text in ("getattr(o, 'a', 1) == 1", "not hasattr(o, 'a')", "o.a == 3 if hasattr(o, 'a') else o.z == 3"):
             assert sorted(await there.names("/s", text)) == sorted(right(await there.rows("/s"), text))
         await check(there.filesystem)
+
+
+async def test_what_was_made_for_a_cause_is_found(url: str) -> None:
+    async with searched(url) as there:
+        await there.index("/", "a")
+        caused = Searched(there.filesystem, replace(there.context, cause="cell 3"))
+        await caused.put({f"/s/n{n}": {"a": n} for n in range(5)})
+        assert await there.names("/s", "o.a < 3") == ["/s/n0", "/s/n1", "/s/n2"]
+        assert await there.names("/s", "o.a < 3", order_by="a", descending=True) == ["/s/n2", "/s/n1", "/s/n0"]
 
 
 # --- the rows say which version is the newest

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from ...blocks.block import short_name
 from ...blocks.recipe import MARK, Recipe, cut_state, is_recipe, read_recipe
 from ...errors import Invalid, NotFound
-from ...store import Batch, Capabilities, Key, Store
+from ...store import Batch, Capabilities, JoinedScan, Key, Store
 from .blocks import Blocks, again, touch
 from .row import RECIPE, key_of
 
@@ -27,6 +27,8 @@ class LargeStateStore:
         self.base = store
         self.blocks = blocks
         self.capabilities: Capabilities = store.capabilities
+        self.scan_joined: JoinedScan | None = getattr(store, "scan_joined", None)
+        """What the engine offers. Nobody asks it for rows of `states`, which would be recipes."""
         self.on_drop: Callable[[], None] = lambda: None
         """Called when states were removed, whose blocks may be kept by nothing now."""
 

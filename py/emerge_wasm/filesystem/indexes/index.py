@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from ...store import prefix_end
@@ -97,10 +98,17 @@ async def _indexes(core: Core, definitions: Sequence[Definition], ready: Sequenc
     if not definitions:
         return []
     ready = ready or await core.store.get([("meta", ready_key(each.id)) for each in definitions])
+    if None not in ready:
+        return [_ready(each) for each in definitions]
     building = [each for each, raw in zip(definitions, ready, strict=True) if raw is None and not each.error]
     rows = await core.store.get([("meta", progress_key(each.id)) for each in building]) if building else []
     progress = {each.id: read_progress(raw) for each, raw in zip(building, rows, strict=True)}
     return [_index(each, progress.get(each.id)) for each in definitions]
+
+
+@lru_cache(maxsize=256)
+def _ready(definition: Definition) -> Index:
+    return _index(definition, None)
 
 
 def _index(definition: Definition, progress: BuildProgress | None) -> Index:

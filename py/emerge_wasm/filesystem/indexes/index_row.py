@@ -17,7 +17,7 @@ import re
 import struct
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from ...codec import Record, decode, encode
@@ -25,12 +25,18 @@ from ...errors import EmergeError
 from ...objects import METADATA as OF_OBJECTS
 from ...query.order import sort_key
 from ...query.shape import Shape
+from ...store import Lookup
 from ..layout.catalogue import Definition
 from ..layout.record import Entry, entry_key
 
 REST = b"\xff"
 NOWHERE = b"\xfe"
 UNIQUE = b"unq"
+PREFIX_SIZE = 7
+VERSION_OF = Lookup("versions", (("key", -16, None), ("value", 16, 24)))
+"""A row of an index leads to the newest version of the object."""
+ENTRY_OF = Lookup("entries", (("value", 0, 16), ("value", 24, None)))
+"""It leads to the object's entry, too."""
 KINDS = (b"idx", UNIQUE, b"txt")
 METADATA = ("name", "type", "class_name", "bundle", "perms", "owner", "group", "size", "version", "revision", "date")
 """Fields of an entry that change only with versions of the object; `uuid` is one too."""
@@ -94,6 +100,11 @@ def is_hidden(shape: Shape, field: str) -> bool:
     return bool(shape.opaque) or field.split(".")[0] in shape.computed
 
 
+def hides(shape: Shape, fields: Sequence[str]) -> bool:
+    """Whether the class computes any of these fields."""
+    return bool(shape.opaque) or (bool(shape.computed) and any(is_hidden(shape, field) for field in fields))
+
+
 def is_lacking(shape: Shape, state: dict[str, object], field: str) -> bool:
     """Whether an object has no such attribute at all, so that no predicate that must read it holds."""
     first = field.split(".")[0]
@@ -109,10 +120,15 @@ def rows_of(
     """Return the rows of an object in one index; a single row in the rest if there would be more than `most`."""
     if definition.text:
         return _text_rows(definition, parent, entry, state, most)
-    values = [value_of(entry, state, field) for field in definition.fields]
-    hidden = any(is_hidden(shape, field) for field in definition.fields)
-    lacking = is_lacking(shape, state, definition.fields[0])
-    key = index_prefix(definition.id) + (REST if hidden else NOWHERE if lacking else _place(values)) + entry.uuid
+    fields = definition.fields
+    values = [value_of(entry, state, field) for field in fields]
+    if hides(shape, fields):
+        place = REST
+    elif fields[0] not in state and is_lacking(shape, state, fields[0]):
+        place = NOWHERE
+    else:
+        place = _place(values)
+    key = index_prefix(definition.id) + place + entry.uuid
     rows = {key: where_of(parent, entry)}
     if definition.unique and (exact := exact_key(values)) is not None:
         rows[unique_prefix(definition.id) + exact] = entry.uuid + entry_key(parent, entry.name)
@@ -125,6 +141,8 @@ def where_of(parent: bytes, entry: Entry) -> bytes:
 
 
 def _place(values: list[object]) -> bytes:
+    if len(values) == 1:
+        return sort_key(values[0]) or REST
     keys = [sort_key(value) for value in values]
     return REST if None in keys else b"".join(key for key in keys if key is not None)
 

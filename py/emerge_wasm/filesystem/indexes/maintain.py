@@ -216,9 +216,8 @@ async def load_states(store: Store, wanted: list[bytes]) -> dict[bytes, bytes | 
     if not wanted:
         return {}
     raws = await get_versions(store, wanted)
-    found = {
-        key: VersionRecord.unpack(raw).state if raw is not None else None for key, raw in zip(wanted, raws, strict=True)
-    }
+    state_in = VersionRecord.state_in
+    found = {key: state_in(raw) if raw is not None else None for key, raw in zip(wanted, raws, strict=True)}
     large = [key for key, state in found.items() if state is None]
     found.update(zip(large, await store.get(keys_of("states", large)) if large else [], strict=True))
     return found

@@ -161,20 +161,21 @@ class Entry(NamedTuple):
 
     def wire(self, directory: str, node: str) -> PointerRow:
         """Return the pointer (see `objects.Pointer`) as the plain map that operations return."""
+        uuid, name, type, class_name, bundle, perms, owner, group, size, version, revision, date, _, _, _ = self
         return {
-            "uuid": self.uuid.hex(),
-            "name": self.name,
+            "uuid": uuid.hex(),
+            "name": name,
             "path": directory,
-            "type": self.type,
-            "class_name": self.class_name,
-            "bundle": self.bundle,
-            "perms": self.perms,
-            "owner": self.owner,
-            "group": self.group,
-            "size": self.size,
-            "version": self.version,
-            "revision": self.revision,
-            "date": self.date,
+            "type": type,
+            "class_name": class_name,
+            "bundle": bundle,
+            "perms": perms,
+            "owner": owner,
+            "group": group,
+            "size": size,
+            "version": version,
+            "revision": revision,
+            "date": date,
             "node": node,
         }
 
@@ -223,8 +224,9 @@ class VersionRecord(NamedTuple):
     @staticmethod
     def state_in(raw: bytes) -> bytes | None:
         """Return the state alone."""
-        state: bytes | None = engine.unpackb(raw)[_STATE]
+        state: bytes | None = engine.unpackb(raw)[STATE]
         return state
 
 
-_STATE = VersionRecord._fields.index("state")
+STATE = VersionRecord._fields.index("state")
+"""Its place in a packed version."""

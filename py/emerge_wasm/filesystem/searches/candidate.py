@@ -48,13 +48,13 @@ async def with_states(core: Core, pages: Spots, first: int = PAGE_ROWS, *, near:
 
     `near`: the spots come in about the order of their creation, so their states lie together.
     """
-    size = min(max(first, 16), PAGE_ROWS)
+    size, make = min(max(first, 16), PAGE_ROWS), tuple.__new__  # quicker than calling Candidate
     async for page in pages:
         start = 0
         while start < len(page):
             part = _fitting(page[start : start + size])
             states = await load_states(core, [spot.entry for spot in part], near=near)
-            yield [Candidate(*spot, state) for spot, state in zip(part, states, strict=True)]
+            yield [make(Candidate, (*spot, state, False, "")) for spot, state in zip(part, states, strict=True)]
             start += len(part)
             size = min(size * 4, PAGE_ROWS)
 
@@ -76,7 +76,8 @@ async def load_states(core: Core, entries: Iterable[Entry], *, near: bool = True
         raws = await get_versions(core.store, keys)
     else:
         raws = await core.store.get(keys_of("versions", keys))
-    states = [VersionRecord.unpack(raw).state if raw is not None else None for raw in raws]
+    state_in = VersionRecord.state_in
+    states = [state_in(raw) if raw is not None else None for raw in raws]
     apart = [number for number, state in enumerate(states) if state is None]
     if apart:
         large = await core.store.get(keys_of("states", (keys[number] for number in apart)))

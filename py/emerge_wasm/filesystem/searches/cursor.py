@@ -37,7 +37,7 @@ def continued(context: Context, cursor: str) -> tuple[Context, str]:
     if mark:
         moment, zone = read_cursor(text, _CLOCK.encode(), int, str)
         return context.narrowed({"clock": [moment, zone]}), cursor
-    return replace(context, clock=context.clock or clock_here()), cursor
+    return (context if context.clock is not None else replace(context, clock=clock_here())), cursor
 
 
 def with_clock(cursor: str, context: Context) -> str:

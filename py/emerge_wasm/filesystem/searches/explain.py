@@ -19,7 +19,7 @@ from .directories import Whereabouts
 from .ordered import Path, plan_order
 from .plan import Branch, Way
 from .query import Search, open_search
-from .scan import hits_of
+from .scan import hits_of, scan_plan
 from .seek import seek
 from .suggestion import suggest
 
@@ -119,7 +119,7 @@ async def _needs_code(asked: Search, way: Way | None) -> bool:
     """Whether the predicate, or one of the first objects that it is tested on, needs shipped code."""
     if not asked.predicate.simple:
         return True
-    async with aclosing(asked.scanner.scan(way, first=SEEN)) as pages:
+    async with aclosing(asked.scanner.scan(None if way is None else scan_plan(way), first=SEEN)) as pages:
         async for page in pages:
             return await asked.judge.needs_code(page)
     return False

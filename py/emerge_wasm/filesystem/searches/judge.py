@@ -106,7 +106,12 @@ class Judge:
         try:
             async with aclosing(pages) as candidates:
                 async for each in candidates:
-                    waiting.append(await self._look(each))
+                    if not waiting and all(map(_sure, each)):
+                        self.scanned += len(each)
+                        self._told.append((_Page(each), self.errors.mark()))
+                        yield each
+                    else:
+                        waiting.append(await self._look(each))
                     while waiting and (waiting[0].work is None or len(waiting) >= AT_ONCE):
                         yield await self._fits(waiting.popleft())
                     if time.perf_counter() > due:
@@ -115,7 +120,8 @@ class Judge:
             while waiting:
                 yield await self._fits(waiting.popleft())
         finally:
-            await _end(page.work for page in waiting if page.work is not None)
+            if waiting:
+                await _end(page.work for page in waiting if page.work is not None)
 
     async def _look(self, candidates: list[Candidate]) -> _Page:
         page = await self._compare(candidates)
@@ -130,9 +136,6 @@ class Judge:
 
     async def _compare(self, candidates: list[Candidate]) -> _Page:
         page = _Page(candidates)
-        if all(map(_sure, candidates)):
-            page.verdicts = [True] * len(candidates)
-            return page
         page.shapes = await self._evaluation.shapes({each.kind for each in candidates if not each.sure})
         due = time.perf_counter() + TURN
         for number, candidate in enumerate(candidates):

@@ -21,13 +21,27 @@ from .cursor import fingerprint
 from .evaluation import Evaluation
 from .judge import Judge
 from .plan import Choices, Planner, Span, Way, directory_of, spans_of
-from .scan import Scanner
+from .scan import Scanner, ScanPlan, scan_plan
 from .seek import Keys
 
 SMALL = 4096
 """Largest predicate that is cached, in bytes."""
 
 _PARTS = ("text", "values", "bundle")
+
+
+@dataclass(slots=True)
+class Reading:
+    """A predicate as it was read, and the last plan of a search by it for which there was one way only.
+
+    A small predicate is kept, so the same search, asked again, is not planned again while its indexes are the same.
+    """
+
+    predicate: Predicate
+    directory: str  # the one in which a match must be, "" for any
+    indexes: list[Index] = field(default_factory=list)
+    way: Way | None = None
+    scans: ScanPlan | None = None
 
 
 @dataclass
@@ -38,13 +52,17 @@ class Search:
     context: Context
     top: Found
     moment: str
-    predicate: Predicate
+    reading: Reading
     expression: Wire | None
     indexes: list[Index]
     evaluation: Evaluation
     scanner: Scanner
     judge: Judge
     choices: Choices = field(default_factory=Choices)
+
+    @property
+    def predicate(self) -> Predicate:
+        return self.reading.predicate
 
     def mark(self, *parts: object) -> bytes:
         """Return the fingerprint that binds a cursor to this search."""
@@ -57,8 +75,11 @@ class Search:
 
     @property
     def planner(self) -> Planner:
-        elsewhere = any(index.directory != self.top.uuid for index in self.indexes)
-        return Planner(self.core, self.indexes, self.choices, self.scanner.count if elsewhere else None)
+        return Planner(self.core, self.indexes, self.choices, self.scanner.count if self._is_below() else None)
+
+    def _is_below(self) -> bool:
+        """Whether an index covers more than this search, so that a walk may read less."""
+        return any(index.directory != self.top.entry.uuid for index in self.indexes)
 
     def spans(self) -> dict[str, Span]:
         """Map each field to the range of sort keys that a match can have in it."""
@@ -66,7 +87,27 @@ class Search:
 
     async def plan(self) -> Way | None:
         """Choose the index ranges that hold every possible match; None means a walk."""
-        return await self.planner.plan(self.predicate.ranges()) if self.indexes else None
+        if not self.indexes:
+            return None
+        if self._is_below():
+            return await self.planner.plan(self.predicate.ranges())
+        known, chosen = self.reading, len(self.choices.made)
+        if known.indexes != self.indexes:
+            way = await self.planner.plan(self.predicate.ranges())
+            if len(self.choices.made) > chosen:
+                return way
+            known.indexes, known.way, known.scans = self.indexes, way, None
+        return known.way
+
+    def scans(self, way: Way | None) -> ScanPlan | None:
+        """Return how the objects of a plan are read; None for a walk."""
+        known = self.reading.scans
+        if way is None or (known is not None and known.way is way):
+            return known if way is not None else None
+        scans = scan_plan(way, self.predicate.exact_ranges() if way and self.expression else None, self.needed)
+        if way is self.reading.way:
+            self.reading.scans = scans
+        return scans
 
     def sure_in(self, index: Index, way: Way | None) -> Keys | None:
         """Return the keys in a plan's only index that alone prove the predicate."""
@@ -77,8 +118,7 @@ class Search:
 
     def fitting(self, way: Way | None, mark: object = None, first: int = 500) -> Candidates:
         """Yield the matches among the objects of a plan, page by page."""
-        certain = self.predicate.exact_ranges() if way and self.expression else None
-        return self.judge.fitting(self.scanner.scan(way, mark, first, certain, self.needed))
+        return self.judge.fitting(self.scanner.scan(self.scans(way), mark, first))
 
     @property
     def needed(self) -> str:
@@ -95,11 +135,15 @@ class Search:
 
 
 @lru_cache(maxsize=256)
-def _read_again(text: object, values: object, bundle: str) -> Predicate:
-    return read_predicate({"text": text, "values": values, "bundle": bundle})
+def _read_again(text: object, values: object, bundle: str) -> Reading:
+    return _reading(read_predicate({"text": text, "values": values, "bundle": bundle}))
 
 
-def _read(wire: Wire | None, bundles: dict[str, bytes] | None, clock: Clock) -> Predicate:
+def _reading(predicate: Predicate) -> Reading:
+    return Reading(predicate, directory_of(predicate.ranges()))
+
+
+def _read(wire: Wire | None, bundles: dict[str, bytes] | None, clock: Clock) -> Reading:
     """Parse the predicate; small ones are cached, unless they ask what time it is."""
     if wire is None:
         return _read_again("lambda o: True", b"\x80", "")
@@ -107,10 +151,10 @@ def _read(wire: Wire | None, bundles: dict[str, bytes] | None, clock: Clock) -> 
     small = isinstance(text, str) and isinstance(values, bytes) and len(text) + len(values) <= SMALL
     if small and isinstance(bundle, str) and not bundles and len(wire) == len(_PARTS):
         read = _read_again(text, values, bundle)
-        if not read.timed:
+        if not read.predicate.timed:
             return read
     LocalTime(clock).check()
-    return read_predicate(wire, bundles, clock)
+    return _reading(read_predicate(wire, bundles, clock))
 
 
 async def open_search(
@@ -128,7 +172,8 @@ async def open_search(
         NotFound, PermissionDenied: as `find` does.
     """
     clock = context.clock or clock_here()
-    context = replace(context, clock=clock)
+    if context.clock is None:
+        context = replace(context, clock=clock)
     evaluation = Evaluation(core, context, bundles)
     read = _read(predicate, bundles, clock)
     top = await find(core, context, path, "r", as_of=as_of)
@@ -139,6 +184,6 @@ async def open_search(
             top = await find(core, context, path, "rx", as_of=as_of)
         if not moment:
             indexes = await indexes_over(core, top.place.chain)
-    scanner = Scanner(core, context, top, moment, directory_of(read.ranges()))
-    judge = Judge(core, read, predicate or {}, evaluation)
+    scanner = Scanner(core, context, top, moment, read.directory)
+    judge = Judge(core, read.predicate, predicate or {}, evaluation)
     return Search(core, context, top, moment, read, predicate, indexes, evaluation, scanner, judge)

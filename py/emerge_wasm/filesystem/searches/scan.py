@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...context import Context
 from ...errors import Invalid
@@ -18,7 +19,7 @@ from ...query.shape import Shape
 from ..core import Core
 from ..indexes.class_shape import shapes_of
 from ..indexes.index import Hit, Index, scan_index, scan_rest
-from ..indexes.index_row import NOWHERE, read_state
+from ..indexes.index_row import NOWHERE, REST, index_prefix, read_state
 from ..layout.locality import PAGE_ROWS
 from ..layout.place import PathNames
 from ..tree.find import Found
@@ -26,7 +27,7 @@ from .candidate import Candidate, Candidates, with_states
 from .cursor import AGAIN
 from .directories import Whereabouts
 from .plan import Branch, Way
-from .seek import Keys, read_hits, seek
+from .seek import Keys, SoughtRange, read_ranges
 from .walk import walk_objects
 
 
@@ -45,6 +46,41 @@ class Scan:
     owners: frozenset[int] | None = None
     sure: Keys | None = None  # keys that prove a match
     lacking: bool = False
+
+    def ranges(self, number: int, needed: str = "") -> list[SoughtRange]:
+        """Return the rows that it reads, as scan of that number.
+
+        `needed`: as in `scan_plan`. The objects that lack the index's first field are a range, the rest after them too.
+        """
+        if self.bounds is not None:
+            low, high = self.bounds
+            return [SoughtRange.of(self.index.id, low, min(high, NOWHERE), number, self.sure)]
+        rest = SoughtRange.of(self.index.id, REST, REST + b"\xff" * 17, number)
+        if not self.lacking:
+            return [rest]
+        lacks = needed if self.owners is None and needed == self.index.fields[0] else ""
+        return [SoughtRange.of(self.index.id, NOWHERE, REST, number, lacks=lacks), rest]
+
+
+class ScanPlan(NamedTuple):
+    """The scans of a plan, and the rows that they read, in order."""
+
+    way: Way
+    scans: list[Scan]
+    ranges: list[SoughtRange]
+
+
+def scan_plan(way: Way, certain: dict[str, ExactRange] | None = None, needed: str = "") -> ScanPlan:
+    """Return how a plan's objects are read.
+
+    `certain`: keys that prove the predicate; their objects are marked as sure. `needed`: the field without which
+    the predicate raises; objects that lack it are marked so, where an index tells.
+    """
+    return _planned(way, scans_of(way, certain), needed)
+
+
+def _planned(way: Way, scans: list[Scan], needed: str) -> ScanPlan:
+    return ScanPlan(way, scans, [each for number, scan in enumerate(scans) for each in scan.ranges(number, needed)])
 
 
 def scans_of(way: Way, certain: dict[str, ExactRange] | None = None) -> list[Scan]:
@@ -87,7 +123,7 @@ def _joined(bounds: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return joined
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scanner:
     """Runs the scans of one call, for one caller, at or below one path."""
 
@@ -97,53 +133,33 @@ class Scanner:
     moment: str = ""
     only: str = ""  # the path of the one directory in which a match must be
 
-    async def scan(
-        self,
-        way: Way | None,
-        mark: object = None,
-        first: int = PAGE_ROWS,
-        certain: dict[str, ExactRange] | None = None,
-        needed: str = "",
-    ) -> Candidates:
-        """Yield the candidates of a plan (None: a walk) after a mark, in pages that grow from `first`.
+    def scan(self, plan: ScanPlan | None, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
+        """Yield the candidates of a plan (None: a walk) after a mark, in pages that grow from `first`."""
+        if plan is None:
+            return self.walk(mark, first)
+        way, scans, ranges = plan
+        if mark is not None:
+            number, key = _read_mark(mark, len(scans))
+            after = index_prefix(scans[number].index.id) + key
+            ranges = [each.after(after) if each.scan == number else each for each in ranges if each.scan >= number]
+        pages = self._read(ranges, first)
+        return pages if all(scan.owners is None for scan in scans) else self._owned(way, scans, pages)
 
-        `certain`: keys that prove the predicate; their objects are marked as sure. `needed`: the field without which
-        the predicate raises; objects that lack it are marked so, where an index tells.
-        """
-        if way is None:
-            async for page in self.walk(mark, first):
-                yield page
-            return
-        async for page in self._scan(scans_of(way, certain), way, mark, first, needed):
-            yield page
-
-    async def _scan(
-        self, scans: list[Scan], way: Way, mark: object = None, first: int = PAGE_ROWS, needed: str = ""
-    ) -> Candidates:
-        number, key = _read_mark(mark, len(scans)) if mark is not None else (0, b"")
+    def _read(self, ranges: Sequence[SoughtRange], first: int = PAGE_ROWS, *, reverse: bool = False) -> Candidates:
         whereabouts = Whereabouts(self.core, self.context, self.top)
-        for each in range(number, len(scans)):
-            scan, after = scans[each], key if each == number else b""
-            async for hits in hits_of(
-                self.core, scan.index, scan.bounds, after=after, first=first, lacking=scan.lacking
-            ):
-                if scan.owners is None and needed == scan.index.fields[0]:
-                    absent, hits = _apart(hits)
-                    yield await self._lacking(whereabouts, absent, each, needed)
-                async for page in read_hits(self.core, self.context, whereabouts, hits, each, scan.sure):
-                    yield await self._owned(way, scan.owners, page)
+        return read_ranges(self.core, self.context, whereabouts, ranges, first, reverse=reverse)
 
-    async def _lacking(self, whereabouts: Whereabouts, hits: Sequence[Hit], number: int, field: str) -> list[Candidate]:
-        """Return the objects of rows that say that they lack a field, without their states."""
-        spots = await seek(self.core, self.context, whereabouts, hits, number)
-        return [Candidate(*spot, None, lacks=field) for spot in spots]
-
-    async def _owned(self, way: Way, owners: frozenset[int] | None, page: list[Candidate]) -> list[Candidate]:
-        """Return the objects of a page that no other scan yields."""
-        if owners is None:
-            return page
-        shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
-        return [each for each in page if _owner(way, each, shapes[each.entry.bundle]) in owners]
+    async def _owned(self, way: Way, scans: Sequence[Scan], pages: Candidates) -> Candidates:
+        """Yield the objects of each page that no other scan yields."""
+        async with aclosing(pages) as found:
+            async for page in found:
+                shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
+                owns = [(each, scans[each.mark[0]].owners) for each in page]
+                yield [
+                    each
+                    for each, owners in owns
+                    if owners is None or _owner(way, each, shapes[each.entry.bundle]) in owners
+                ]
 
     async def count_sure(self, way: Way, certain: dict[str, ExactRange] | None, needed: str) -> tuple[int, Candidates]:
         """Count the matches that keys prove, without reading them, and return the other candidates.
@@ -152,7 +168,7 @@ class Scanner:
         """
         scan, *rest = scans_of(way, certain)
         if scan.sure is None:
-            return 0, self._scan([scan, *rest], way, needed=needed)
+            return 0, self.scan(_planned(way, [scan, *rest], needed))
         whereabouts, total = Whereabouts(self.core, self.context, self.top), 0
         async for hits in hits_of(self.core, scan.index, scan.sure):
             paths = await whereabouts.paths_of({where[:16] for _, where in hits})
@@ -161,7 +177,7 @@ class Scanner:
         low, high = scan.bounds or scan.sure
         around = [(low, min(scan.sure[0], high)), (max(scan.sure[1], low), high)]
         beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
-        return total, self._scan([*beside, *rest], way, needed=needed)
+        return total, self.scan(_planned(way, [*beside, *rest], needed))
 
     async def walk(self, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
         names = _read_names(mark) if mark is not None else ()
@@ -180,7 +196,7 @@ class Scanner:
                 await asyncio.sleep(0)
         return total
 
-    async def ordered(
+    def ordered(
         self,
         index: Index,
         bounds: tuple[bytes, bytes | None],
@@ -193,34 +209,20 @@ class Scanner:
 
         Objects with keys in `sure` are marked as matches.
         """
-        whereabouts = Whereabouts(self.core, self.context, self.top)
-        async for hits in hits_of(self.core, index, bounds, after=after, first=first, reverse=reverse):
-            async for page in read_hits(self.core, self.context, whereabouts, hits, sure=sure):
-                yield page
+        low, high = bounds
+        whole = SoughtRange.of(index.id, low, NOWHERE if high is None else min(high, NOWHERE), sure=sure)
+        if after:
+            whole = whole.after(index_prefix(index.id) + after, reverse=reverse)
+        return self._read([whole], first, reverse=reverse)
 
-    async def excluded(self, branch: Branch, needed: str) -> Candidates:
+    def excluded(self, branch: Branch, needed: str) -> Candidates:
         """Yield the objects that an index range excludes, and its predicate may raise on, without the index's rest."""
-        async for page in self._scan(excluded_by(branch), (branch,)):
-            yield page
-        if not branch.lacking:
-            return
-        whereabouts = Whereabouts(self.core, self.context, self.top)
-        async for hits in hits_of(self.core, branch.index, None, lacking=True):
-            absent, rest = _apart(hits)
-            if needed == branch.index.fields[0]:
-                yield await self._lacking(whereabouts, absent, 0, needed)
-            else:
-                async for page in read_hits(self.core, self.context, whereabouts, absent):
-                    yield page
-            if rest:
-                return
+        rest = Scan(branch.index, None, lacking=True).ranges(0, needed)[:1] if branch.lacking else []
+        return self._read([*(part for scan in excluded_by(branch) for part in scan.ranges(0)), *rest])
 
-    async def rest(self, index: Index, lacking: bool) -> Candidates:
+    def rest(self, index: Index, lacking: bool) -> Candidates:
         """Yield the objects without a sort key in an index; with `lacking`, also those that lack its first field."""
-        whereabouts = Whereabouts(self.core, self.context, self.top)
-        async for hits in hits_of(self.core, index, None, lacking=lacking):
-            async for page in read_hits(self.core, self.context, whereabouts, hits):
-                yield page
+        return self._read(Scan(index, None, lacking=lacking).ranges(0))
 
 
 async def hits_of(
@@ -245,12 +247,6 @@ async def hits_of(
         if len(hits) < size:
             return
         after, size = hits[-1].key, min(size * 4, PAGE_ROWS)
-
-
-def _apart(hits: list[Hit]) -> tuple[list[Hit], list[Hit]]:
-    """Return the rows of objects that lack the index's first field, and the others, which come after them."""
-    count = sum(hit.key[:1] == NOWHERE for hit in hits)
-    return hits[:count], hits[count:]
 
 
 def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:

@@ -55,15 +55,16 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow]
     way = await asked.plan()
     found: list[ObjectRow] = []
     last: Candidate | None = None
-    size = 0
+    size, node = 0, asked.core.node
     async with aclosing(asked.fitting(way, mark, limit)) as pages:
         async for page in pages:
             for candidate in page:
-                size += candidate.entry.state_size
+                entry, directory, _, state, _, _ = candidate
+                size += len(state or b"")
                 if last is not None and (len(found) == limit or size > PAGE_BYTES):
                     return found, _continue(asked, last)
-                found.append(_row(asked, candidate))  # keep no candidate: live objects slow the garbage collector
-                last = candidate
+                found.append({"pointer": entry.wire(directory, node), "state": state or b""})
+                last = candidate  # keep no more of them: live objects slow the garbage collector
             if last is not None and len(found) == limit:
                 return found, _continue(asked, last)
     return found, ""

@@ -6,15 +6,18 @@ Awaits the store only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...codec.msgpack_engine import engine
 from ...context import Context
-from ...store import keys_of
+from ...store import JoinedRow, JoinRange, keys_of
 from ..core import Core
 from ..indexes.index import Hit, WordHit
+from ..indexes.index_row import ENTRY_OF, PREFIX_SIZE, VERSION_OF, index_prefix
 from ..layout.access import may
+from ..layout.join import scan_joined
 from ..layout.locality import PAGE_ROWS
-from ..layout.record import INLINE_LIMIT, Entry, entry_key, is_directory
+from ..layout.record import INLINE_LIMIT, STATE, Entry, entry_key, is_directory
 from ..tree.load import PAGE_BYTES
 from .candidate import Candidate, Candidates, Spot, load_states
 from .directories import Whereabouts
@@ -25,7 +28,7 @@ FIRST = PAGE_BYTES // INLINE_LIMIT
 Keys = tuple[bytes, bytes]
 """A range of keys: low <= key < high."""
 
-_NONE = (b"", b"")
+NO_KEYS = (b"", b"")
 
 
 async def seek(
@@ -46,59 +49,103 @@ async def seek(
     ]
 
 
-async def read_hits(
+class SoughtRange(NamedTuple):
+    """Rows of an index whose objects are wanted, as scan of that number.
+
+    Objects whose rows have keys in `sure` are matches. With `lacks` the objects lack that field, and are wanted without
+    their states.
+    """
+
+    rows: JoinRange
+    scan: int = 0
+    sure: Keys = NO_KEYS
+    lacks: str = ""
+
+    @classmethod
+    def of(
+        cls, index: int, low: bytes, high: bytes, scan: int = 0, sure: Keys | None = None, lacks: str = ""
+    ) -> SoughtRange:
+        """Return the range low <= key < high of the index with that id; its prefix is in no key given here."""
+        prefix = index_prefix(index)
+        rows = JoinRange(prefix + low, prefix + high, ENTRY_OF if lacks else VERSION_OF)
+        return cls(rows, scan, NO_KEYS if sure is None else (prefix + sure[0], prefix + sure[1]), lacks)
+
+    def after(self, key: bytes, *, reverse: bool = False) -> SoughtRange:
+        """Return what is left of it after the row with that key, the prefix with it."""
+        start, end, lookup = self.rows
+        start, end = (start, min(end, key)) if reverse else (max(start, key + b"\0"), end)
+        return self._replace(rows=JoinRange(start, end, lookup))
+
+
+async def read_ranges(
     core: Core,
     context: Context,
     whereabouts: Whereabouts,
-    hits: Sequence[Hit],
-    scan: int = 0,
-    sure: Keys | None = None,
+    ranges: Sequence[SoughtRange],
+    first: int = PAGE_ROWS,
+    *,
+    reverse: bool = False,
 ) -> Candidates:
-    """Yield the objects that hits point to with their states, as of the rows, in pages of about 4 MiB at most.
+    """Yield the objects that rows point to with their states, as of the rows.
 
-    Objects with keys in `sure` are marked as matches. A row names the newest version, so one read gives the object;
-    if that version is no longer kept, the object is looked up again.
+    The pages grow from `first`, up to about 4 MiB. A row names the newest version, so one read gives the object; if
+    that version is no longer kept, the object is looked up again.
     """
-    start, size = 0, FIRST
-    while start < len(hits):
-        part = hits[start : start + size]
-        raws, page = await _read(core, context, whereabouts, part, scan, sure or _NONE)
-        yield page
-        start += size
-        size = min(max(size * PAGE_BYTES // (raws + 1), 16), PAGE_ROWS)
+    left, size = ranges, min(max(first, 16), FIRST)
+    while left:
+        rows = await scan_joined(core.store, "indexes", [each.rows for each in left], size, reverse)
+        if rows:
+            total, page = await _candidates(core, context, whereabouts, left, rows)
+            yield page
+        if len(rows) < size:
+            return
+        place, key, _, _ = rows[-1]
+        left = [left[place].after(key, reverse=reverse), *left[place + 1 :]]
+        size = min(max(size * PAGE_BYTES // (total + 1), 16), PAGE_ROWS)
 
 
-async def _read(
-    core: Core, context: Context, whereabouts: Whereabouts, hits: Sequence[Hit], scan: int, sure: Keys
+async def _candidates(
+    core: Core, context: Context, whereabouts: Whereabouts, ranges: Sequence[SoughtRange], rows: list[JoinedRow]
 ) -> tuple[int, list[Candidate]]:
-    """Return how many bytes were read for some hits, and the candidates that they point to."""
-    paths = await whereabouts.paths_of({where[:16] for _, where in hits})
-    if None in paths.values():
-        hits = [hit for hit in hits if paths[hit.parent] is not None]
-    raws = await core.store.get([("versions", key[-16:] + where[16:24]) for key, where in hits])
-    again = await _look_again(core, [hit for hit, raw in zip(hits, raws, strict=True) if raw is None])
+    """Return how many bytes were read for some rows, and the candidates that they point to."""
+    paths = await whereabouts.paths_of({where[:16] for _, _, where, _ in rows})
+    lost = [row for row in rows if row[3] is None]
+    lost = [row for row in lost if not ranges[row[0]].lacks and paths[row[2][:16]] is not None]
+    again = await _look_again(core, lost) if lost else {}
     found: list[Candidate] = []
     apart: list[int] = []
-    total, (low, high) = 0, sure
-    superuser, make = context.superuser, tuple.__new__  # as in `Entry.unpack`
+    total, superuser, now = 0, context.superuser, -1
+    unpack, unpack_entry, make = engine.unpackb, Entry.unpack, tuple.__new__  # quicker than calling Candidate
     rights: dict[tuple[str, str, str], bool] = {}
-    for (key, where), raw in zip(hits, raws, strict=True):
-        state: bytes | None = None
-        if raw is not None:
-            packed, _, _, _, _, _, _, state = engine.unpackb(raw)
-            total += len(raw)
-        elif (packed := again[key]) is None:
+    for place, key, where, raw in rows:
+        if place != now:
+            _, scan, (low, high), lacks = ranges[place]
+            now = place
+        if (path := paths[where[:16]]) is None:
             continue
-        entry = Entry.unpack(packed)
+        state: bytes | None = None
+        proven = False
+        if lacks:
+            packed = raw if raw is not None and raw[:16] == key[-16:] and not is_directory(raw) else None
+        elif raw is not None:
+            record = unpack(raw)
+            packed, state = record[0], record[STATE]
+            total += len(raw)
+            proven = low <= key < high
+        else:
+            packed = again[key]
+        if packed is None:
+            continue
+        entry = unpack_entry(packed)
         if not superuser:
             owned = entry.owner, entry.group, entry.perms
             if (allowed := rights.get(owned)) is None:
                 allowed = rights[owned] = may(context, packed, "r")
-        if superuser or allowed:
-            if state is None:
-                apart.append(len(found))
-            proven = raw is not None and low <= key < high
-            found.append(make(Candidate, (entry, paths[where[:16]], (scan, key), state, proven, "")))
+            if not allowed:
+                continue
+        if state is None and not lacks:
+            apart.append(len(found))
+        found.append(make(Candidate, (entry, path, (scan, key[PREFIX_SIZE:]), state, proven, lacks)))
     if apart:
         states = await load_states(core, [found[number].entry for number in apart], near=False)
         for number, state in zip(apart, states, strict=True):
@@ -106,12 +153,10 @@ async def _read(
     return total, found
 
 
-async def _look_again(core: Core, hits: Sequence[Hit]) -> dict[bytes, bytes | None]:
-    """Read the entries again, by the keys of the hits; None for an object that is no longer there."""
-    if not hits:
-        return {}
-    raws = await core.store.get(keys_of("entries", (entry_key(hit.parent, hit.name) for hit in hits)))
+async def _look_again(core: Core, rows: Sequence[JoinedRow]) -> dict[bytes, bytes | None]:
+    """Read the entries again, by the keys of their rows; None for an object that is no longer there."""
+    raws = await core.store.get([ENTRY_OF.key_of(key, where) for _, key, where, _ in rows])
     return {
-        hit.key: raw if raw is not None and raw[:16] == hit.uuid and not is_directory(raw) else None
-        for hit, raw in zip(hits, raws, strict=True)
+        key: raw if raw is not None and raw[:16] == key[-16:] and not is_directory(raw) else None
+        for (_, key, _, _), raw in zip(rows, raws, strict=True)
     }

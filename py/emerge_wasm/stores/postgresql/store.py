@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 
 import asyncpg
 
 from ...errors import LimitExceeded
-from ...store import Batch, Capabilities, Key
-from ..check import check_batch, check_keys, check_scan, closed
+from ...store import Batch, Capabilities, JoinedRow, JoinRange, Key, KeyPart, Lookup
+from ..check import check_batch, check_join, check_keys, check_scan, closed
 from ..group_commit import GroupCommit
 from .pool import PostgreSQLLocation, PostgreSQLPool, location_of
 from .schema import prepare
@@ -41,6 +42,7 @@ _ONE = "SELECT value FROM rows WHERE space = $1 AND key = $2"
 _GET = "SELECT ${0}, key, value FROM rows WHERE space = ${0} AND key = ANY(${1})"
 _MANY = 5000  # keys of one statement for several readers
 _MOST = 2**31 - 1  # rows of a page
+_RANGES = 16  # of one statement: of each, as many rows are read as the page may have
 
 
 class PostgreSQLStore:
@@ -125,6 +127,26 @@ class PostgreSQLStore:
         rows = await self.reading.read(lambda connection: connection.fetch(query, space, min(limit, _MOST), *bounds))
         return [(key, value) for key, value in rows]
 
+    async def scan_joined(
+        self, space: str, ranges: Sequence[JoinRange], limit: int, reverse: bool = False
+    ) -> list[JoinedRow]:
+        """See `store.JoinedScan`: one statement for consecutive ranges that lead to the same place."""
+        self._check_open()
+        check_join(space, ranges, limit)
+        found: list[JoinedRow] = []
+        first = 0
+        while first < len(ranges) and len(found) < limit:
+            last, lookup = first + 1, ranges[first].lookup
+            while last < min(len(ranges), first + _RANGES) and ranges[last].lookup is lookup:
+                last += 1
+            query, few = _joined(lookup, reverse), min(limit - len(found), _MOST)
+            starts, ends = ([each[at] for each in ranges[first:last]] for at in (0, 1))
+            bounds = (space, lookup.space, starts, ends, few)
+            rows = await self.reading.read(partial(_fetch, query, bounds))
+            found += [(first + place, key, value, led) for place, key, value, led in rows]
+            first = last
+        return found
+
     async def commit(self, batch: Batch) -> list[int]:
         self._check_open()
         check_batch(batch, self.capabilities)
@@ -196,6 +218,30 @@ async def _values(connection: asyncpg.Connection, keys: Sequence[Key]) -> list[b
     rows = await connection.fetch(query, *[part for each in spaces.items() for part in each])
     found = {(space, key): value for space, key, value in rows}
     return [found.get(key) for key in keys]
+
+
+async def _fetch(query: str, values: Sequence[object], connection: asyncpg.Connection) -> list[asyncpg.Record]:
+    return await connection.fetch(query, *values)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _joined(lookup: Lookup, reverse: bool) -> str:
+    """Return the statement of the rows of some ranges, each with the value of the row that it leads to."""
+    order = "DESC" if reverse else "ASC"
+    return (
+        "SELECT place, key, value,"
+        f" (SELECT value FROM rows WHERE space = $2 AND key = {' || '.join(map(_slice, lookup.parts))})"
+        " FROM (SELECT place - 1 AS place, r.key, r.value FROM unnest($3::bytea[], $4::bytea[])"
+        " WITH ORDINALITY AS asked (low, high, place) CROSS JOIN LATERAL (SELECT key, value FROM rows"
+        f" WHERE space = $1 AND key >= low AND key < high ORDER BY key {order} LIMIT $5) r"
+        f" ORDER BY place, key {order} LIMIT $5) l ORDER BY place, key {order}"
+    )
+
+
+def _slice(part: KeyPart) -> str:
+    of, first, end = part
+    begin = f"greatest(length(l.{of}) + {first + 1}, 1)" if first < 0 else str(first + 1)
+    return f"substring(l.{of} FROM {begin}" + (")" if end is None else f" FOR {max(end - first, 0)})")
 
 
 def _check_sizes(batch: Batch) -> None:

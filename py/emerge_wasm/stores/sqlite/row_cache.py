@@ -17,7 +17,7 @@ LARGEST = 64 << 10
 ROW = 200
 """Bytes that a kept row takes beside its key and value, about."""
 
-FEW = 1000
+FEW = 4000
 """Rows of a group of commits up to which they are looked at; for more, nothing is kept."""
 
 

@@ -11,9 +11,9 @@ from ...store import Batch, Key
 from ..check import changed
 from ..group_commit import CommitResult
 from .file import SQLiteFile, to_emerge_error
+from .look_up import ONE, get_many
 
 _log = logging.getLogger("emerge.stores.sqlite")
-_VALUE = "SELECT value FROM rows WHERE space = ? AND key = ?"
 _DELETE = "DELETE FROM rows WHERE space = ? AND key = ?"
 _TOGETHER = 16  # rows that one statement puts: a quarter less time than one after the other
 _PUT, _PUT_TOGETHER = (
@@ -23,6 +23,9 @@ _PUT, _PUT_TOGETHER = (
 )
 _KEYS = "SELECT count(*) FROM rows WHERE space = ? AND key >= ? AND (? IS NULL OR key < ?)"
 _COUNT = "INSERT OR REPLACE INTO counters (space, last) VALUES (?, ?)"
+
+MANY = 16
+"""Expected rows of a batch from which they are looked up together."""
 
 SMALL = 1000
 """Rows of a group up to which they are written at once, in the loop's thread: the threads would only wait in turn."""
@@ -112,6 +115,8 @@ class _WriteSet:
 
     def add(self, batch: Batch) -> CommitResult:
         """Take in one batch, or nothing of it when an expectation fails."""
+        if len(batch.expects) > MANY:
+            self._look_up(batch)
         for space, key, expected in batch.expects:
             if self._value((space, key)) != expected:
                 return changed(space, key)
@@ -143,11 +148,21 @@ class _WriteSet:
         if self._counters:
             self._file.executemany(_COUNT, list(self._counters.items()))
 
+    def _look_up(self, batch: Batch) -> None:
+        """Look up what a batch expects, space by space."""
+        spaces: dict[str, list[Key]] = {}
+        for space, key, _ in batch.expects:
+            if (space, key) not in self._rows and (space, key) not in self._held:
+                spaces.setdefault(space, []).append((space, key))
+        for keys in spaces.values():
+            if len(keys) > MANY:
+                self._held.update(zip(keys, get_many(self._file.execute, keys), strict=True))
+
     def _value(self, key: Key) -> bytes | None:
         if key in self._rows:
             return self._rows[key]
         if key not in self._held:
-            row: tuple[bytes] | None = self._file.execute(_VALUE, key).fetchone()
+            row: tuple[bytes] | None = self._file.execute(ONE, key).fetchone()
             self._held[key] = row[0] if row else None
         return self._held[key]
 

@@ -31,8 +31,8 @@ from .walk import Walk, WalkedEntry, count_objects
 ERROR_LENGTH = 500
 """Characters of an error that are kept."""
 
-AT_ONCE = 256
-"""Objects of a commit, as long as no writer interferes."""
+AT_ONCE = 2048
+"""Objects of a commit, as long as no writer interferes: the more, the fewer pages of a store are written twice."""
 
 LEASE = "indexes"
 LOOK_SECONDS = 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from ....store import Batch, keys_of
@@ -13,6 +14,9 @@ from ..index_row import UNIQUE, read_state, rows_of
 from ..maintain import load_states, most_rows
 from ..unique import path_in
 from .walk import WalkedEntry
+
+PART = 256
+"""Objects that are read, and whose rows are made, before other tasks run."""
 
 
 class Clash(NamedTuple):
@@ -32,36 +36,58 @@ class IndexPage(NamedTuple):
 
 
 async def fill_page(core: Core, definition: Definition, found: list[WalkedEntry], room: int) -> IndexPage:
-    """Make the rows of some objects, on the condition that the objects are unchanged."""
+    """Make the rows of some objects, sorted, on the condition that the objects are unchanged."""
+    batch, done, clash = Batch(), 0, None
+    held: dict[bytes, bytes | None] = {}  # who has the unique values, with this batch
+    while done < len(found) and clash is None and room > 0:
+        part = found[done : done + PART]
+        rows = await _rows(core, definition, part)
+        held = await _holders(core, rows) | held
+        for each, of_one in zip(part, rows, strict=True):
+            room -= len(of_one)
+            if done and room < 0:
+                break
+            condition = ("entries", entry_key(each.parent, each.name), each.raw)
+            clash = _take_values(batch, of_one, held, condition) if definition.unique else None
+            if clash is not None:
+                break
+            batch.puts += [("indexes", key, value) for key, value in of_one.items()]
+            batch.expects.append(condition)
+            done += 1
+        await asyncio.sleep(0)
+    batch.puts.sort()  # rows that lie together are written together
+    return IndexPage(batch, done, clash)
+
+
+async def _rows(core: Core, definition: Definition, found: list[WalkedEntry]) -> list[dict[bytes, bytes]]:
+    """Return the rows of each of some objects."""
     entries = [Entry.unpack(each.raw) for each in found]
     keys = [version_key(entry.uuid, entry.content) for entry in entries]
     states = await load_states(core.store, list(dict.fromkeys(keys)))
-    shapes = await shapes_of(core.store, (entry.bundle for entry in entries))
+    shapes = await shapes_of(core.store, {entry.bundle for entry in entries})
     most = most_rows(core.store)
-    rows = [
+    return [
         rows_of(definition, each.parent, entry, read_state(states[key]), shapes[entry.bundle], most)
         for each, entry, key in zip(found, entries, keys, strict=True)
     ]
-    held = await _holders(core, rows)
-    batch, done = Batch(), 0
-    for each, of_one in zip(found, rows, strict=True):
-        room -= len(of_one)
-        if done and room < 0:
-            break
-        condition = ("entries", entry_key(each.parent, each.name), each.raw)
-        for key, value in of_one.items():
-            if key.startswith(UNIQUE):
-                holder = held[key]
-                if holder is not None and holder[:16] != value[:16]:
-                    conditions = [condition, *_conditions(key, holder, batch)]
-                    other = holder[16:32], holder[32:].decode()
-                    return IndexPage(batch, done, Clash((each.parent, each.name), other, conditions))
-                batch.expect("indexes", key, holder)
-                held[key] = value
-            batch.put("indexes", key, value)
-        batch.expects.append(condition)
-        done += 1
-    return IndexPage(batch, done)
+
+
+def _take_values(
+    batch: Batch,
+    of_one: dict[bytes, bytes],
+    held: dict[bytes, bytes | None],
+    condition: tuple[str, bytes, bytes | None],
+) -> Clash | None:
+    """Take an object's unique values, on the condition that nobody has them; return what prevents it."""
+    for key, value in of_one.items():
+        if key.startswith(UNIQUE):
+            holder = held[key]
+            if holder is not None and holder[:16] != value[:16]:
+                one, other = ((each[16:32], each[32:].decode()) for each in (value, holder))
+                return Clash(one, other, [condition, *_conditions(key, holder, batch)])
+            batch.expect("indexes", key, holder)
+            held[key] = value
+    return None
 
 
 async def _holders(core: Core, rows: list[dict[bytes, bytes]]) -> dict[bytes, bytes | None]:
