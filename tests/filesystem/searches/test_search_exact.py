@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -100,6 +101,12 @@ async def fill(there: Searched, count: int = 40) -> None:
     await there.put({f"/s/d{n % 2}/n{n:02}": {"a": n, "b": "xy"[n % 2], "c": [n]} for n in range(count)})
 
 
+TEXTS = [
+    *("o.a < 2", "o.a == 2", "o.a >= 'x'", "o.b == 'x' and o.a > 1", "o.a in (1, 'x', None)", "o.a == 2 or o.b == 2"),
+    *("hasattr(o, 'a') and o.a < 3", "o.b == 1 or o.a == 'x'", "o.a != 1", "not o.a < 2"),
+]
+
+
 # --- what is read
 async def test_keys_decide_and_one_read_gives_an_object(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with searched(url) as there:
@@ -168,6 +175,45 @@ async def test_objects_without_the_field_are_not_looked_at(url: str) -> None:
         for text in ("getattr(o, 'a', 1) == 1", "not hasattr(o, 'a')", "o.a == 3 if hasattr(o, 'a') else o.z == 3"):
             assert sorted(await there.names("/s", text)) == sorted(right(await there.rows("/s"), text))
         await check(there.filesystem)
+
+
+async def test_what_the_engine_joins_is_what_is_found_without(tmp_path: Path) -> None:
+    """Whatever is asked, in whichever order and pages, by whomever: the same objects, errors and cursors."""
+    dice = Random(14)
+    values = [None, 1, 2, 2.5, "x", "x" * 300, [1], b"", "gone"]
+    async with searched(f"sqlite:///{tmp_path}/s.db") as there:
+        states = [{name: value for name in "ab" if (value := dice.choice(values)) != "gone"} for _ in range(60)]
+        await there.put({f"/s/d{n % 3}/n{n:02}": state for n, state in enumerate(states)})
+        await there.put({"/s/large": {"a": 2, "b": "y" * 100_000}})
+        await there.index("/s", "a")
+        await there.index("/s", "b", "a")
+        for n in range(0, 60, 7):
+            await there.call("chmod", f"/s/d{n % 3}/n{n:02}", dice.choice(["rw-------", "rw-r--r--"]))
+        await there.call("chmod", "/s", "rwxr-xr-x")
+        await there.call("chmod", "/s/d1", "rwxr-xr-x")
+        store = there.filesystem.core.store
+        join, joined = store.scan_joined, 0
+
+        async def watched(*args: Any) -> Any:
+            nonlocal joined
+            joined += 1
+            assert join is not None
+            return await join(*args)
+
+        for _ in range(40):
+            asked = dice.choice([there, there.as_user("eve")])
+            text = dice.choice(TEXTS)
+            more = (dice.choice(["", "a", "b"]), dice.random() < 0.5, dice.choice([1, 3, 20, 1000]))
+            answers = []
+            for store.scan_joined in (watched, None):
+                pages, cursor = [], ""
+                while not pages or cursor:
+                    page = await asked.call("search", "/s", predicate(text), *more, cursor)
+                    cursor = page["cursor"]
+                    pages.append(page | {"cursor": cursor.partition("@")[0]})  # less the clock
+                answers.append(pages)
+            assert answers[0] == answers[1], (text, more)
+        assert joined > 40
 
 
 async def test_what_was_made_for_a_cause_is_found(url: str) -> None:
