@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +23,8 @@ from typing import IO, TypedDict
 from uuid import uuid4
 
 from ..bundles import parse
-from ..codec import decode, encode
+from ..codec import SIZE_LIMIT, decode, encode
+from ..codec.value import too_large
 from ..errors import Invalid
 from ..operations import Values, Wire
 from .archive_files import ReadBlock, put_files, send_files
@@ -43,6 +45,15 @@ BLOCKS = "blocks/"
 MEMBER_RECORDS = 1000
 MEMBER_BYTES = 4 << 20
 """Largest member in bytes (unless a single record is larger): a member is loaded in one call."""
+
+MEMBER_LIMIT = 2 * SIZE_LIMIT
+"""Bytes of one member of an archive that is read."""
+
+BROKEN: tuple[type[Exception], ...] = (
+    KeyError, TypeError, ValueError, OSError, EOFError, OverflowError, NotImplementedError, RuntimeError, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What zipfile raises for what is no zip file, or one that it cannot read."""
 
 _CHUNK = 1 << 20
 _SAMPLE = 4 << 10
@@ -135,13 +146,13 @@ async def read(client: WriteOperations, calls: HolderCalls, file: ArchiveFile, p
     """Verify an archive, load its records below a directory, one commit a member; return the number of objects."""
     try:
         zip = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError) as error:
+    except BROKEN as error:
         raise Invalid(f"{_name(file)} is not an archive: {error}", remedy="give a file that export wrote") from None
     with zip:
         members = verify(zip, _name(file))["members"]
         count, upload = 0, uuid4().hex
         for name in sorted(name for name in members if name.startswith(RECORDS)):
-            records = [decode(data) for data in decode(zip.read(name))]
+            records = [decode(data) for data in decode(read_member(zip, name))]
             for record in records:
                 await send_files(calls, _block_reader(zip), path, record, upload)
             count += await client.load_records(path, records, _bundles_of(zip, records), upload)
@@ -151,7 +162,7 @@ async def read(client: WriteOperations, calls: HolderCalls, file: ArchiveFile, p
 def _block_reader(zip: zipfile.ZipFile) -> ReadBlock:
     def read_block(name: bytes) -> bytes:
         try:
-            return zip.read(BLOCKS + name.hex())
+            return read_member(zip, BLOCKS + name.hex())
         except KeyError:
             raise Invalid(f"the archive lacks {BLOCKS}{name.hex()}", remedy="export it again") from None
 
@@ -166,7 +177,7 @@ def _bundles_of(zip: zipfile.ZipFile, records: Values) -> Bundles:
         hash = wanted.pop()
         if hash not in found:
             try:
-                found[hash] = zip.read(BUNDLES + hash)
+                found[hash] = read_member(zip, BUNDLES + hash)
             except KeyError:
                 raise Invalid(f"the archive lacks {BUNDLES + hash}", remedy="export it again") from None
             wanted += parse(found[hash], hash).requires
@@ -178,11 +189,15 @@ def verify(zip: zipfile.ZipFile, shown: str) -> Manifest:
 
     Raises:
         Invalid: a member does not match; the error names it.
+        LimitExceeded: one is larger than any that `write` makes.
     """
+    for info in zip.infolist():
+        if info.file_size > MEMBER_LIMIT:
+            raise too_large(f"{info.filename[:80]!r} of {shown} has {info.file_size} bytes", MEMBER_LIMIT)
     try:
-        manifest: Manifest = json.loads(zip.read(MANIFEST))
+        manifest: Manifest = json.loads(read_member(zip, MANIFEST))
         format, members = manifest["format"], dict(manifest["members"])
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except BROKEN as error:
         raise Invalid(f"{shown} has no manifest that can be read: {error}", remedy="export it again") from None
     if format not in (FORMAT, FORMAT_WITH_FILES):
         known = f"{FORMAT!r} and {FORMAT_WITH_FILES!r}"
@@ -199,9 +214,18 @@ def _digest(zip: zipfile.ZipFile, name: str) -> str | None:
     try:
         for chunk in _chunks(zip, name):
             digest.update(chunk)
-    except (KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+    except BROKEN:
         return None
     return digest.hexdigest()
+
+
+def read_member(zip: zipfile.ZipFile, name: str) -> bytes:
+    """Return a member, and never more than it says to have: `ZipFile.read` inflates whatever comes, and cuts then.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return b"".join(_chunks(zip, name))
 
 
 def _chunks(zip: zipfile.ZipFile, name: str) -> Iterator[bytes]:

@@ -227,12 +227,12 @@ def _records(data: bytes) -> list[Wire]:
     """The records of an archive, which is verified before."""
     try:
         zip = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, OSError) as error:
+    except archive.BROKEN as error:
         raise Invalid(f"this is not an archive: {error}", remedy="give a file that export wrote") from None
     with zip:
         members = archive.verify(zip, "the archive")["members"]
         names = sorted(name for name in members if name.startswith(archive.RECORDS))
-        return [decode(each) for name in names for each in decode(zip.read(name))]
+        return [decode(each) for name in names for each in decode(archive.read_member(zip, name))]
 
 
 async def _load_archive(place: TabPlace, args: LoadArgs, data: bytes) -> LoadReport:
