@@ -181,6 +181,9 @@ class Tab:
         self.open("#/cluster/")
         if self.find("transfers-clear").is_visible():  # the list lies over the console
             self.find("transfers-clear").click()
+        for note in ("dismiss-made", "dismiss-export"):  # it has a line, which others would lack
+            if self.find(note).is_visible():
+                self.find(note).click()
         self.run(SWEEP)
         self.find("clear-console").click()
         self.use("cluster")

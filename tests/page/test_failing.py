@@ -252,6 +252,17 @@ def rights(tab: Tab) -> None:
     tab.find("may-2r").check()
 
 
+def edit_cell(tab: Tab) -> None:
+    tab.open("#/cluster/inventory")
+    tab.double_click(tab.find("listed").first.locator('[data-column="field:unit_price"]'))
+    tab.find("cell-input").fill("4.5")
+
+
+def versions(tab: Tab) -> None:
+    tab.open("#/cluster/shelf/old?tab=versions")
+    expect(tab.find("restore-1")).to_be_enabled(timeout=SLOW)
+
+
 def price(fs: SyncClient) -> tuple[float, int]:
     return fs.cat("/inventory/widget1.unit_price"), fs.get("/inventory/widget1").version
 
@@ -320,6 +331,23 @@ DEEDS = [
         lambda tab: tab.find("object").get_by_test_id("failure"),
         lambda tab: expect(tab.find("may-2r")).to_be_checked(),
         lambda fs: fs.get("/inventory/widget1").perms == "rwxr-xr--",
+    ),
+    Deed(
+        "edit cell",
+        edit_cell,
+        lambda tab: tab.page.keyboard.press("Enter"),
+        lambda tab: tab.find("cell-problem"),
+        has("cell-input", "4.5"),
+        lambda fs: price(fs) == (4.5, 2),
+        again=lambda tab: tab.find("cell-input").press("Enter"),
+    ),
+    Deed(
+        "restore",
+        versions,
+        click("restore-1"),
+        lambda tab: tab.find("panel-versions").get_by_test_id("failure"),
+        lambda tab: expect(tab.find("version")).not_to_have_count(0, timeout=SLOW),
+        lambda fs: (fs.cat("/shelf/old.sold"), fs.get("/shelf/old").version) == (0, 3),
     ),
     Deed(
         "rename",
@@ -446,7 +474,8 @@ def test_what_is_cut_off_in_the_middle_is_told_and_goes_on(
     site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None]
 ) -> None:
     with connect(site.node.host) as fs:
-        fs.store(Stall(name="stall", path="/shop"))
+        fs.storeall([Stall(name="stall", path="/shop"), Stall(name="old", path="/shelf")])
+        fs.update("/shelf/old", sold=1)
     deed.begin(tab)
     site.node.process.send_signal(signal.SIGSTOP)  # the request is on its way, and not answered
     deed.go(tab)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from playwright.sync_api import Browser, expect
 
@@ -34,3 +35,14 @@ def test_cells_work_without_shared_memory(browser: Browser, shared_site: Site) -
         tab.page.keyboard.press("Enter")
         expect(cell.get_by_test_id("cell-value")).to_have_text("'abc'", timeout=SLOW)
         tab.check()
+
+
+def test_a_python_that_ends_without_a_word_is_noticed(site: Site, open_tab: Callable[[str], Tab]) -> None:
+    """By the lock that its worker held; no heartbeat is missed before."""
+    tab = open_tab(f"{site.relay.found['url']}/#/cluster/inventory")
+    tab.ready()
+    cell = tab.run("from js import close\nclose()\nawait __import__('asyncio').sleep(3600)", wait="failed")
+    expect(cell.get_by_test_id("failure")).to_contain_text("its worker ended")
+    cell.get_by_test_id("failure-restart").or_(tab.find("status-restart")).first.click()
+    expect(tab.run("6 * 7").get_by_test_id("cell-value")).to_have_text("42", timeout=SLOW)
+    tab.errors.clear()  # an ended worker is one

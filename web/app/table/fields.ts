@@ -20,6 +20,7 @@ export interface FieldColumn extends Column<TableRow> {
 
 const OWN = "field:"; // a field may be called as a column of the entry is
 const FIRST_FIELDS = 6;
+const NARROW = 900; // px of a window in which a name leaves room for fields
 const BASE = new Set(["id", "data"]);
 
 /** `below`: the rows are of several directories. */
@@ -29,7 +30,7 @@ export function entryColumns(now: number, below: boolean): FieldColumn[] {
   });
   const unless = (row: TableRow, text: string): string => (row.pointer.type === "directory" ? "" : text);
   return [
-    column("name", "Name", ({ pointer }) => pointer.name, { size: 230 }),
+    column("name", "Name", ({ pointer }) => pointer.name, { size: globalThis.innerWidth < NARROW ? 150 : 230 }),
     column("path", "Directory", ({ pointer }) => pointer.path, { size: 160, first: below }),
     column("class", "Class", (row) => (row.pointer.type === "directory" ? "directory" : classOf(row.pointer)), { filter: "class", sortable: false, kind: "code", size: 130 }),
     column("version", "Version", (row) => unless(row, String(row.pointer.version)), { kind: "number", filter: "number", size: 76 }),

@@ -58,7 +58,8 @@ export const look = EditorView.theme({
 
 export function createEditor(options: EditorOptions): EditorView {
   const { parent, text, readOnly } = options;
-  const attributes = { "aria-label": options.label, "data-testid": options.testid, spellcheck: "false", autocapitalize: "off" };
+  const reached = readOnly ? { tabindex: "0" } : null; // what scrolls must be reached by the keyboard
+  const attributes = { ...reached, "aria-label": options.label, "data-testid": options.testid, spellcheck: "false", autocapitalize: "off" };
   const extensions = [
     Prec.high(keymap.of(ownKeys(options))),
     options.prose ? [] : python(),
