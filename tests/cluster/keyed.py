@@ -24,6 +24,8 @@ class KeyedPlace:
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self.folder = folder
         self.ring = Ring(folder / FILE_NAME)
+        self.doors: dict[str, Authenticator] = {}
+        """Who lets in to a node, by its name."""
         self._stack = stack
 
     def key(self, name: str, role: str = CLIENT, groups: tuple[str, ...] = (), superuser: bool = False) -> Credential:
@@ -47,14 +49,15 @@ class KeyedPlace:
             credential = self.key(name, MEMBER)
         filesystem = await Filesystem.open(MemoryStore(), node=name)
         self._stack.push_async_callback(filesystem.close)
-        node = Node(filesystem, bind, join=join, times=TIMES, keys=Authenticator(credential))
+        self.doors[name] = Authenticator(credential)
+        node = Node(filesystem, bind, join=join, times=TIMES, keys=self.doors[name])
         await self._stack.enter_async_context(node)
         if not join:
             await node.volumes.found()
         return node
 
-    def connect(self, endpoint: str, credential: Credential | None) -> ZeroMQTransport:
-        transport = ZeroMQTransport(endpoint, credential=credential)
+    def connect(self, endpoint: str, credential: Credential | None, patience: float = 2.0) -> ZeroMQTransport:
+        transport = ZeroMQTransport(endpoint, credential=credential, patience=patience)
         self._stack.push_async_callback(transport.close)
         return transport
 

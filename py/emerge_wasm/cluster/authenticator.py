@@ -63,7 +63,8 @@ class Authenticator:
         self._callbacks: list[Callable[[KeyChange], None]] = []
         self._named: set[tuple[str, str]] = set()
         self._refusals = Refusals()
-        self._waiting = 0
+        self.waiting = 0
+        """Strangers that wait for their refusal."""
 
     @property
     def name(self) -> str:
@@ -164,14 +165,14 @@ class Authenticator:
         if self._refusals.add(address, loop.time()) <= ALLOWED:
             self._name(key, address)
             self._say(to, b"400")
-        elif self._waiting < WAITING:
-            self._waiting += 1
+        elif self.waiting < WAITING:
+            self.waiting += 1
             loop.call_later(WAIT_SECONDS, self._hang_up, to)
         else:
             self._say(to, b"300")
 
     def _hang_up(self, to: list[bytes]) -> None:
-        self._waiting -= 1
+        self.waiting -= 1
         self._say(to, b"300")
 
     def _say(self, to: list[bytes], status: bytes, key: str = "") -> None:
