@@ -175,7 +175,7 @@ FIRST = """tree => {
 
 
 def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
-    """Whatever comes above it, or goes, while others store and remove. How a directory is listed is in tree.test.ts."""
+    """Whatever comes above it: what is before a deep link's row, and what others store and remove."""
     tree = tab.find("tree-cluster")
 
     def place(path: str, high: int = 0) -> int:
@@ -189,20 +189,21 @@ def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
         return place(path, high)
 
     with connect(site.node.host) as fs:
-        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(400)])
-        tab.open("#/cluster/many/o0300")
-        row = tree.locator('[data-path="/many/o0300"]')
+        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(1_200)])
+        tab.open("#/cluster/many/o0900")
+        row = tree.locator('[data-path="/many/o0900"]')
         expect(row).to_be_visible(timeout=SLOW)
-        before = place("/many/o0300")
+        expect(tree.locator('[data-path="/many/o0890"]')).to_be_attached(timeout=SLOW)  # as its place is in view
+        before = place("/many/o0900")
         assert 0 <= before < tree.evaluate("tree => tree.clientHeight")
         for name in ("/above", "/before"):
-            assert change(partial(fs.mkdir, name), "/many/o0300") == before
-        assert change(partial(fs.rm, "/above"), "/many/o0300") == before
+            assert change(partial(fs.mkdir, name), "/many/o0900") == before
+        assert change(partial(fs.rm, "/above"), "/many/o0900") == before
         first = tree.evaluate(FIRST)
-        assert first < "/many/o0300"
-        fs.rm(first)
+        assert first < "/many/o0900"
+        fs.rm(first)  # as many are listed as before, where there are more
         expect(tree.locator(f'[data-path="{first}"]')).to_have_count(0, timeout=SLOW)
-        assert place("/many/o0300") == before
+        assert place("/many/o0900") == before
 
         tree.evaluate("tree => { tree.scrollTop = 0 }")
         assert place("/") == 0
