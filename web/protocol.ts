@@ -109,6 +109,7 @@ export interface Receipt {
   result: string; // SHA-256
   milliseconds: number;
   made: number; // the version that it made, 0: none
+  acted_as?: string; // whose rights it had, where a superuser's run had only its owner's
 }
 
 /** How a run over a directory ended. */
