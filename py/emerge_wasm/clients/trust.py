@@ -61,7 +61,7 @@ class Trust:
         known = bool(me["principal"]) or me["superuser"]  # guests without a name are not each other
         return any(
             (known and row["principal"] == me["principal"])
-            or row["principal"] in trusted
+            or (row["principal"] in trusted and _is_name(row["principal"]))
             or not trusted.isdisjoint(_GROUP + group for group in row["groups"])
             for row in authors
         )
@@ -74,6 +74,11 @@ class Trust:
 def places_of(address: str) -> tuple[str, ...]:
     """Return the places that an address names: one for each of the nodes in it, without keys."""
     return tuple(each.partition("?")[0].rstrip("/").lower() for each in address.split(",")) if address else ("",)
+
+
+def _is_name(principal: str) -> bool:
+    """Tell whether a principal is not called as what else can be trusted is: a group, everybody or a class."""
+    return not (principal.startswith(_GROUP) or principal == EVERYBODY or _HASH.fullmatch(principal))
 
 
 def check_who(who: str) -> str:
