@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,31 @@ def bolt(place: Server) -> str:
         fs.store(EmergeFile(name="bolt", path="/shop", data={"price": 1}))
         fs.update("/shop/bolt", price=2, colour="red")
     return "/shop/bolt"
+
+
+@dataclass
+class Peeper(EmergeFile):
+    """A stranger's object whose method looks at what its caller may see."""
+
+    def peep(self, fs: Any) -> list[str]:
+        return [pointer.name for pointer in fs.list("/shop")]
+
+
+def test_a_strangers_method_has_all_rights_of_the_operator_only_if_they_say_so(
+    run: Callable[..., str], emerge: Emerge, place: Server, bolt: str
+) -> None:
+    with connect(place.host) as fs:
+        fs.mkdir("/strange")
+        fs.chmod("/strange", "rwxrwxrwx")
+        fs.as_user("mallory").store(Peeper(name="peeper", path="/strange"))
+    try:
+        refused = emerge("call", "/strange/peeper", "peep")
+        assert refused.returncode != 0 and "mallory may not list /shop" in refused.stderr
+        assert run("call", "--as-me", "/strange/peeper", "peep") == "['bolt']\n"
+        run("call", "--as-me", "--receipt", "/strange/peeper", "peep")
+        assert "acted_as" not in run("--json", "receipts", "/strange/peeper")
+    finally:
+        run("rm", "-r", "/strange")
 
 
 def test_versions_are_compared_and_restored(run: Callable[..., str], bolt: str) -> None:
