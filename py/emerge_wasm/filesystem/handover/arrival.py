@@ -73,6 +73,7 @@ async def open_arrival(
     names = await name(core, target)
     place = await (find_place(core, names) if stays else landing(core, source.rpartition("/")[2], names))
     if not stays:
+        access.check_way(context, place)
         _check_vacant(place)
         access.check_inside(context, place)
     Change(dates=core.dates, context=context).make_directories(place)  # raises what it would raise

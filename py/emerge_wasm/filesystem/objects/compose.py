@@ -13,6 +13,7 @@ from ...operations import OWN
 from ...paths import check_name, child_path, join_path, split_path
 from ...results import PointerRow
 from ..core import Core
+from ..layout import access
 from ..layout.author import are_all_by, authors_of
 from ..layout.record import Entry
 from ..tree.find import Found, find, find_place, name, not_found
@@ -66,7 +67,9 @@ async def mixin(
     core: Core, context: Context, first: str, second: str, class_name: str, name: str, path: str
 ) -> PointerRow:
     target = child_path(join_path(*split_path(path)), check_name(name))
-    if (await find_place(core, split_path(target))).raw is not None:
+    place = await find_place(core, split_path(target))
+    access.check_way(context, place)
+    if place.raw is not None:
         raise target_is_there(target)
     found = [await find(core, context, each, "r") for each in (first, second)]
     bundles: dict[str, bytes] = {}

@@ -110,6 +110,7 @@ async def _copy_tree(
     core: Core, context: Context, source: CopySource, below: Sources, place: Place, classes: ClassesOf | None
 ) -> PointerRow:
     """Copy a directory and what comes, parents first, in commits of at most the store's largest batch."""
+    access.check_way(context, place)
     if place.raw is not None:
         raise Conflict(f"{place.path} is there already", path=place.path, remedy="choose another target")
     if place.path.startswith(source.path.rstrip("/") + "/"):
