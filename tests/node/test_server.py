@@ -45,6 +45,10 @@ class Service:
     async def do_echo(self, value: Any) -> Any:
         return value
 
+    async def do_hold(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        sleep(seconds)  # noqa: ASYNC251  # this is what must not be
+
     async def do_slow(self, seconds: float) -> str:
         self.begun += 1
         try:
@@ -88,6 +92,17 @@ async def server(service: Service) -> AsyncIterator[RpcServer]:
 @pytest.fixture
 def transport(server: RpcServer, connect: Connect) -> ZeroMQTransport:
     return connect(server.endpoint)
+
+
+async def test_who_holds_up_the_loop_is_told(
+    server: RpcServer, transport: ZeroMQTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What computes, or waits without giving way, is logged with its name and for whom, and counted."""
+    with caplog.at_level("INFO", "emerge.node"):
+        await transport.call("hold", [0.1])
+    assert server.stalls > 0
+    who = Context(via="zeromq").principal
+    assert any(f"hold for {who} held up the loop" in record.getMessage() for record in caplog.records)
 
 
 async def test_calls_errors_and_streams(transport: ZeroMQTransport) -> None:

@@ -10,16 +10,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable
+from time import perf_counter
 
 import zmq
 
 from ..clients.transports.endpoint import bind_again, bind_here, bind_socket, check_endpoint, leave_here
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
-from ..errors import Invalid, PermissionDenied, Unavailable
+from ..errors import EmergeError, Invalid, PermissionDenied, Unavailable
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
 from ..wire.answer import Answers, AtOnce, PromptAnswer
-from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload
+from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload, size_of
+from ..wire.loop_watch import STALL_SECONDS
 from ..wire.server import ServerChannels, ServerRequest
 from .at_once import AT_ONCE
 from .caller import MEMBER_CALL, KeyedPeer, caller_of, revoked
@@ -89,6 +91,8 @@ class RpcServer:
         self._socket: DrainedSocket | None = None
         self._answers: Answers | None = None
         self._move: asyncio.Task[None] | None = None
+        self.stalls = 0
+        """Steps that held up the loop for more than STALL_SECONDS."""
 
     def register(self, name: str, handler: Dispatch) -> None:
         """Answer a name outside the users' table, which begins with _, by a handler of the node's own."""
@@ -117,7 +121,9 @@ class RpcServer:
         self.endpoint = bind_socket(socket, self._bind)
         if keys is None:
             bind_here(socket, self.endpoint)
-        self._answers = Answers(self._handle, self._send_soon, self.channels, self._send_soon, self._read)
+        self._answers = Answers(
+            self._handle, self._send_soon, self.channels, self._send_soon, self._read, self._tell_stall
+        )
         self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
 
@@ -143,7 +149,19 @@ class RpcServer:
             peer = KeyedPeer(route[0], self._socket.key)
             if self._keys.find(peer.key) is None:
                 self._answers.refuse(peer, revoked(peer.key))
+        begun, stalls = perf_counter(), self.stalls
         self._answers.receive(peer, payload)
+        if (took := perf_counter() - begun) > STALL_SECONDS and self.stalls == stalls:
+            self.stalls += 1
+            log.info("an event of %d bytes held up the loop for %.0f ms", size_of(payload), took * 1000)
+
+    def _tell_stall(self, request: ServerRequest, seconds: float) -> None:
+        self.stalls += 1
+        try:
+            who = self._caller(request).narrowed(request.context).principal
+        except EmergeError:
+            who = "?"  # let in no longer, or never
+        log.info("%s for %s held up the loop for %.0f ms", request.name[:80], who, seconds * 1000)
 
     def _handle(self, request: ServerRequest) -> Answer:
         name, args = request.name, request.args

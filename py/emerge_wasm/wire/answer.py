@@ -15,6 +15,7 @@ from ..errors import EmergeError, Unavailable
 from ..operations import Answer
 from .event import Payload
 from .gather import EventFrames
+from .loop_watch import TimedWork
 from .server import (
     ChannelEnded,
     CreditGranted,
@@ -42,7 +43,8 @@ class Answers:
     one in several frames, where the connection can.
 
     `read` makes the answer to a request without a task, or gives None where `handle` is to; it is the same answer. A
-    peer's requests are begun in the order in which they came all the same.
+    peer's requests are begun in the order in which they came all the same. `late` hears of a request one of whose steps
+    held up the loop, and for how many seconds.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class Answers:
         channels: ServerChannels,
         send_frames: Callable[[Hashable, EventFrames], None] | None = None,
         read: Callable[[ServerRequest], PromptAnswer | None] = lambda request: None,
+        late: Callable[[ServerRequest, float], None] = lambda request, seconds: None,
     ) -> None:
         self.channels = channels
         self.channels.frames = send_frames is not None
         self._read = read
+        self._late = late
         self._unbegun: dict[Hashable, int] = {}  # tasks by peer
         self._send_frames = send_frames
         self._handle = handle
@@ -128,10 +132,11 @@ class Answers:
             return
         loop = asyncio.get_running_loop()  # a tab's cell may block in one of its own
         self._unbegun[channel.peer] = self._unbegun.get(channel.peer, 0) + 1
+        work = TimedWork(self._answer(request), partial(self._late, request))
         if sys.version_info >= (3, 12):
-            task = asyncio.Task(self._answer(request), loop=loop, eager_start=True)
+            task = asyncio.Task(work, loop=loop, eager_start=True)
         else:
-            task = loop.create_task(self._answer(request))
+            task = loop.create_task(work)
         if not task.done():
             self._note(channel, task)
 
