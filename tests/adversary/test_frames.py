@@ -163,11 +163,11 @@ async def test_frames_over_zeromq(node: Server, other: ZeroMQTransport) -> None:
     with zmq.asyncio.Context() as context:
 
         async def fire(batch: int) -> None:
+            made = [[frame(ids, dice) for _ in range(dice.choice([1, 1, 1, 1, 2, 5]))] for _ in range(BATCH)]
             with context.socket(zmq.DEALER) as socket:
                 socket.linger = 1000
                 socket.connect(node.found["node"])
-                for _ in range(BATCH):
-                    parts = [frame(ids, dice) for _ in range(dice.choice([1, 1, 1, 1, 2, 5]))]
+                for parts in made:  # before, as the other client's calls are made by this loop, too
                     await socket.send_multipart([b"", *parts] if dice.randrange(2) else parts)
                 await socket.send_multipart([b"", event.encode_request(last := ids(), "whoami", [])])
                 while True:  # until the last of them is answered, they are all read
