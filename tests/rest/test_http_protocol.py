@@ -98,7 +98,7 @@ async def test_a_head_that_does_not_come_ends_its_connection(port: int, monkeypa
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 1.5)
     kept = LINES.replace(b"close", b"keep-alive") + b"\r\n"
     waiting = [asyncio.create_task(told(port, half)) for half in (b"", LINES, kept + LINES) for _ in range(20)]
-    while len(http_protocol._WAITING) < 20:  # noqa: ASYNC110  # the server tells nobody
+    while len(http_protocol._WAITING) < 20 and not any(each.done() for each in waiting):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     monkeypatch.undo()
     assert (await told(port, LINES + b"\r\n")).startswith(b"HTTP/1.1 200 ")
