@@ -101,6 +101,7 @@ async def begin(
     async def attempt() -> tuple[Intent, Entry]:
         raw = await read_catalogue(core)
         place = await find_place(core, names)
+        access.check_way(context, place)
         if place.raw is None or place.entry is None:
             raise not_found(source)
         access.check_inside(context, place)
