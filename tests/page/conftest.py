@@ -1,5 +1,5 @@
 """The built page in a real headless Chromium, against a live node and a live relay, each a process of its own. Some of
-the tests, others in each run, are tried in Firefox as well; by EMERGE_TEST_SCALE=large, all of them.
+the tests, others in each run, are tried in Firefox and WebKitGTK as well; by EMERGE_TEST_SCALE=large, all of them.
 
 Python starts in every tab, which takes longer than most tests: they share a site, a profile that is signed in, and one
 tab of it, swept before each. What is about a reload, a second tab or a stranger opens its own.
@@ -7,6 +7,7 @@ tab of it, swept before each. What is about a reload, a second tab or a stranger
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import itertools
 import os
@@ -15,6 +16,7 @@ import shutil
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +28,14 @@ from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT, Server, start_server
 from tests.scale import SCALE, in_turn
 
+from . import webkit
+
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
 VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 EXAMPLE = (ROOT / "examples" / "inventory.py").read_text()
 SAID = re.compile("Firefox can.t establish|The page.s settings blocked|undefined$")
 """What Firefox counts as errors of the page: what was refused, and the end of a worker."""
-SWEEP = "for pointer in local.list('/'): local.rm(pointer.full_path, recursive=True)"
+SWEEP = "for pointer in await alocal.list('/'): await alocal.rm(pointer.full_path, recursive=True)"
 
 
 @dataclass
@@ -73,29 +77,49 @@ class Site:
 
 
 FIREFOX = "firefox-esr"
-STEADY = ("closed", "kernels", "kept", "layout", "output", "page", "search")
+STEADY = ("closed", "kernels", "kept", "layout", "object", "output", "page", "search", "table")
 """Of these modules. In others a process of Firefox ESR dies under axe, or its window lacks the focus after others."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
+IN_WEBKIT = ("object", "search", "table")
+"""Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
+WEBKIT_SHARE = 16
+NO_CLOSING_IN = "WebKitGTK loads no worker where an origin is closed in, so it runs no code of others"
+NO_STOP = "WebKitGTK has no shared memory, by which a cell is stopped"
+NO_DOWNLOAD = "WebKitGTK's driver does not tell of downloads"
+NOT_NARROW = "WebKitGTK's window is no narrower than 500 pixels"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "only_chromium(reason): what it is about, or looks with, no other browser or driver has"
     )
+    config.addinivalue_line("markers", "not_webkit(reason): what WebKitGTK, or its driver, cannot do")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Chromium, and in turn Firefox; or the one that EMERGE_TEST_ENGINE names."""
+    """Chromium, and in turn Firefox and WebKitGTK; or the one that EMERGE_TEST_ENGINE names."""
     if "browser" not in metafunc.fixturenames:
         return
-    number = zlib.crc32(metafunc.function.__qualname__.encode()) % SHARE
+    number = zlib.crc32(metafunc.function.__qualname__.encode())
     either = metafunc.definition.get_closest_marker("only_chromium") is None
-    steady = SCALE > 1 or metafunc.module.__name__.rpartition("_")[2] in STEADY
-    engines = ["chromium", "firefox"] if either and steady and in_turn(number, SHARE) else ["chromium"]
+    unable = metafunc.definition.get_closest_marker("not_webkit")
+    module = metafunc.module.__name__.rpartition("_")[2]
+    engines = ["chromium"]
+    if either and (SCALE > 1 or module in STEADY) and in_turn(number % SHARE, SHARE):
+        engines.append("firefox")
+    if either and module in IN_WEBKIT and unable is None and in_turn(number % WEBKIT_SHARE, WEBKIT_SHARE):
+        engines.append("webkit")
     if asked := os.environ.get("EMERGE_TEST_ENGINE"):
         engines = [asked] if either or asked == "chromium" else []
-    absent = pytest.mark.skipif(shutil.which(FIREFOX) is None, reason=f"takes {FIREFOX}")
-    params = [pytest.param(name, marks=absent if name == "firefox" else ()) for name in engines]
+    lacks = {"firefox": [FIREFOX], "webkit": webkit.NEEDED}
+    marks = {
+        name: [pytest.mark.skipif(not all(map(shutil.which, needed)), reason=f"takes {', '.join(needed)}")]
+        for name, needed in lacks.items()
+    }
+    marks["webkit"].append(pytest.mark.timeout(600))
+    if unable is not None:
+        marks["webkit"].append(pytest.mark.skip(reason=unable.kwargs["reason"]))
+    params = [pytest.param(name, marks=marks.get(name, ())) for name in engines]
     metafunc.parametrize("browser", params, indirect=True, scope="package")
 
 
@@ -113,18 +137,25 @@ def browser(
         program = os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
     else:
-        folder = tmp_path_factory.mktemp("firefox")
+        folder = tmp_path_factory.mktemp(request.param)
+        module = {"firefox": f"bidi {FIREFOX}", "webkit": "webkit"}[request.param]
         (folder / "program").write_text(
-            f'#!/bin/sh\ncd "{ROOT}"\nexec "{sys.executable}" -m tests.page.bidi {FIREFOX} "$@"\n'
+            f'#!/bin/sh\ncd "{ROOT}"\nexec "{sys.executable}" -m tests.page.{module} "$@"\n'
         )
         (folder / "program").chmod(0o700)
         browser = playwright.firefox.launch(
             channel="moz-firefox",
             executable_path=folder / "program",
             env={**os.environ, "HOME": str(folder)},
-            firefox_user_prefs={"ui.prefersReducedMotion": 1, "focusmanager.testmode": True},
+            firefox_user_prefs={
+                "ui.prefersReducedMotion": 1,
+                "focusmanager.testmode": True,
+                "browser.download.alwaysOpenPanel": False,  # it takes the focus
+            },
         )
+    expect.set_options(timeout=SLOW if request.param == "webkit" else 5_000)  # milliseconds
     yield browser
+    expect.set_options(timeout=5_000)
     browser.close()
 
 
@@ -147,6 +178,41 @@ def site(shared_site: Site) -> Iterator[Site]:
     shared_site.restart()
 
 
+class Waits(ast.NodeVisitor):
+    """Finds the calls of a filesystem that a cell itself makes, outside of functions."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int, bytes]] = []
+        """Line, byte, and what belongs there so that the call is awaited."""
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        match node.func:
+            case ast.Attribute(value=ast.Name(id="fs" | "local" | "cluster")):
+                assert node.end_lineno is not None and node.end_col_offset is not None
+                self.found += [
+                    (node.lineno, node.col_offset, b"(await a"),
+                    (node.end_lineno, node.end_col_offset, b")"),
+                ]
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        pass
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        pass
+
+
+def awaited(code: str) -> str:
+    """The cell as a user writes it where Python cannot wait for a result."""
+    waits = Waits()
+    with suppress(SyntaxError):  # a line of its own kind, such as %pip
+        waits.visit(ast.parse(code))
+    lines = code.encode().split(b"\n")
+    for line, at, text in sorted(waits.found, reverse=True):
+        lines[line - 1] = lines[line - 1][:at] + text + lines[line - 1][at:]
+    return b"\n".join(lines).decode()
+
+
 @dataclass
 class Tab:
     """One tab of the page, and what a user does in it."""
@@ -164,8 +230,15 @@ class Tab:
     def find(self, testid: str) -> Locator:
         return self.page.get_by_test_id(testid)
 
+    @property
+    def engine(self) -> str:
+        browser = self.page.context.browser
+        assert browser is not None
+        return "webkit" if browser.version == "WebKitGTK" else browser.browser_type.name
+
     def ready(self, connection: str = "connected", patience: int = SLOW) -> None:
         """Wait for Python and the cluster; a profile's first visit compiles two Pythons, and takes longer."""
+        patience = max(patience, 5 * SLOW) if self.engine == "webkit" else patience  # it compiles them for longer
         expect(self.find("status-kernel")).to_have_attribute("data-state", re.compile("ready|idle"), timeout=patience)
         expect(self.find("status-connection")).to_have_attribute("data-state", connection, timeout=SLOW)
 
@@ -203,8 +276,7 @@ class Tab:
 
     def double_click(self, place: Locator) -> None:
         """As a user does; Firefox's driver counts each click anew."""
-        browser = self.page.context.browser
-        if browser is not None and browser.browser_type.name == "firefox":
+        if self.engine == "firefox":
             place.click()
             place.dispatch_event("dblclick")
         else:
@@ -226,6 +298,7 @@ class Tab:
 
     def run(self, code: str, *, wait: str = "done") -> Locator:
         """Run a console cell; its article, when it has reached that state."""
+        code = awaited(code) if self.engine == "webkit" else code
         count = self.find("cell").count()
         prompt = self.page.locator('.cm-content[data-testid="prompt"]')
         prompt.click()
@@ -241,8 +314,8 @@ def shared_tab(browser: Browser, shared_site: Site) -> Iterator[Tab]:
     """The tab of all tests, in the profile that used the site's one-time link."""
     # without motion, which a machine with no graphics card would spend half of its time on
     with browser.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
-        context.set_default_timeout(10_000)
         tab = Tab(context.new_page())
+        context.set_default_timeout(SLOW if tab.engine == "webkit" else 10_000)
         tab.page.goto(shared_site.relay.found["page"])
         tab.ready()
         yield tab

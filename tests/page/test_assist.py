@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import SLOW, Tab
+from tests.page.conftest import NO_STOP, SLOW, Tab
 from tests.page.test_kernels import LOOP
 
 THING = """
@@ -29,6 +30,7 @@ def write(tab: Tab, text: str) -> None:
     prompt.press_sequentially(text)
 
 
+@pytest.mark.not_webkit(reason=NO_STOP)
 def test_what_is_written_is_completed_and_explained(tab: Tab) -> None:
     page = tab.page
     options = page.locator(".cm-tooltip-autocomplete li")

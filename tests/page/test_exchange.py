@@ -15,7 +15,7 @@ from playwright.sync_api import FilePayload, expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.page.accessible import CONTRAST, problems
-from tests.page.conftest import SLOW, VIEWPORT, Site, Tab
+from tests.page.conftest import NOT_NARROW, SLOW, VIEWPORT, Site, Tab
 
 
 @dataclass
@@ -66,6 +66,7 @@ def looked_at(tab: Tab) -> list[str]:
     return found
 
 
+@pytest.mark.not_webkit(reason=NOT_NARROW)
 def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> None:
     tab = stored
     tab.open("#/cluster/lamps")
@@ -93,6 +94,7 @@ def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> Non
         fs.rm("/plain")
 
 
+@pytest.mark.not_webkit(reason=NOT_NARROW)
 def test_a_table_comes_in_is_undone_and_goes_out(stored: Tab, shared_site: Site) -> None:
     tab = stored
     with connect(shared_site.node.host) as fs:

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 
 from emerge_wasm import EmergeFile, connect
 
-from .conftest import SLOW, VIEWPORT, Site, Tab
+from .conftest import NOT_NARROW, SLOW, VIEWPORT, Site, Tab
 
 
 def width(place: Locator) -> float:
@@ -54,6 +54,7 @@ def test_what_is_empty_or_folded_takes_little_room_and_it_is_kept(tab: Tab) -> N
     expect(tab.find("prompt")).to_be_visible()
 
 
+@pytest.mark.not_webkit(reason=NOT_NARROW)
 def test_fields_have_room_at_any_width(tab: Tab) -> None:
     tab.open("#/cluster/inventory/widget1")
     field = tab.page.locator('[data-field="unit_price"] input')
@@ -128,6 +129,7 @@ def test_commands_by_name_and_by_keys_of_ones_own(tab: Tab) -> None:
     tab.spoilt = True  # the next test has the keys that the page comes with
 
 
+@pytest.mark.not_webkit(reason=NOT_NARROW)
 def test_back_leads_to_the_pane_before_on_a_phone(tab: Tab) -> None:
     tab.page.set_viewport_size({"width": 390, "height": 844})
     tab.find("show-cluster").click()

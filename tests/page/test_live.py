@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
-from tests.page.conftest import SLOW, Site, Tab
+from tests.page.conftest import NO_STOP, SLOW, Site, Tab
 
 
+@pytest.mark.not_webkit(reason=NO_STOP)
 def test_a_cell_asks_for_input_and_only_it_waits(tab: Tab) -> None:
     page = tab.page
     cell = tab.run(
@@ -79,6 +81,7 @@ def test_live_cells_follow_the_objects_that_they_read(site: Site, tab: Tab) -> N
         expect(cell.get_by_test_id("cell-value")).to_have_text("79")
 
 
+@pytest.mark.not_webkit(reason=NO_STOP)
 def test_an_error_leads_to_its_line_and_a_loop_that_does_not_stop_is_told(tab: Tab) -> None:
     tab.run("def first():\n    # here\n    return 1 / 0")
     cell = tab.run("try:\n    first()\nexcept ZeroDivisionError:\n    {}['missing']", wait="failed")

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT
-from tests.page.conftest import EXAMPLE, SLOW, Fresh, Site, Tab
+from tests.page.conftest import EXAMPLE, NO_STOP, NOT_NARROW, SLOW, Fresh, Site, Tab
 from tests.scale import SCALE
 
 
@@ -197,6 +197,7 @@ def test_code_that_a_cell_ran_is_not_asked_about(tab: Tab, stock: Fresh) -> None
     expect(cell.get_by_test_id("cell-value")).to_have_text("30.0")
 
 
+@pytest.mark.not_webkit(reason=NO_STOP)
 def test_stop_interrupts_a_loop(tab: Tab) -> None:
     tab.run("n = 0")
     tab.run("while True:\n    n += 1", wait="running")
@@ -269,6 +270,7 @@ def test_airports_from_a_cell(tab: Tab) -> None:
     expect(tab.find("directory-count")).to_contain_text("263", timeout=SLOW)
 
 
+@pytest.mark.not_webkit(reason=NOT_NARROW)
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_is_cut_off(tab: Tab, width: int) -> None:
     tab.page.set_viewport_size({"width": width, "height": 844})

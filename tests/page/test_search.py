@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import start_server
-from tests.page.conftest import SLOW, VIEWPORT, Site, Tab
+from tests.page.conftest import NO_CLOSING_IN, NOT_NARROW, SLOW, VIEWPORT, Site, Tab
 
 
 @dataclass
@@ -112,6 +112,7 @@ def test_a_search_that_needs_code(shelf: Tab) -> None:
     expect(shelf.find("search-row")).to_have_count(3, timeout=SLOW)
 
 
+@pytest.mark.not_webkit(reason=NO_CLOSING_IN)
 def test_a_run_over_a_directory(shelf: Tab) -> None:
     row = shelf.find(f"tree-{shelf.where}").locator('[data-path="/shelf"]')
     row.click(button="right")
@@ -151,6 +152,7 @@ def test_graphql_begins_with_rows_completes_and_shows_its_schema(shelf: Tab) -> 
     shelf.find("graphql-first").click()
 
 
+@pytest.mark.not_webkit(reason="a press on the line of time does not arrive there by its driver")
 def test_versions_are_compared_and_restored(shared_site: Site, shared_tab: Tab) -> None:
     tab = shared_tab
     with connect(shared_site.node.host) as fs:
@@ -185,6 +187,7 @@ def test_versions_are_compared_and_restored(shared_site: Site, shared_tab: Tab) 
         assert fs.cat("/restored/w.unit_price") == 2.0
 
 
+@pytest.mark.not_webkit(reason=NOT_NARROW)
 def test_a_run_leaves_a_receipt(shared_site: Site, shared_tab: Tab) -> None:
     tab = shared_tab
     with connect(shared_site.node.host) as fs:
