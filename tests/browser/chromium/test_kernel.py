@@ -28,7 +28,7 @@ window.begin = (worker, base) => new Promise((resolve) => {
     if (data.event === "question") window.ask("answer", { question: data.question.id, run: true });
   };
   base = new URL(base, location.href).href;
-  window.worker.postMessage({ boot: base, parts: {} });
+  window.worker.postMessage({ boot: base, lock: crypto.randomUUID(), parts: {} });
 });
 window.ask = (kind, args) => new Promise((resolve) => {
   const id = ++next;
