@@ -1,7 +1,7 @@
 """Whatever strangers send, a node serves on, others hardly notice, and its memory is what it was.
 
-Each listener hears frames that are random, mutilated, dear or half: 5,000 in a run (a fifth of them over HTTP), 100,000
-by command, which also holds another client's calls to 100 ms. A run counts processor time instead.
+Each listener hears frames that are random, mutilated, dear or half: 5,000 in a run (a fifth of them by HTTP and through
+a relay), 100,000 by command, which also holds another client's calls to 100 ms. A run counts processor time instead.
 """
 
 from __future__ import annotations
@@ -12,21 +12,26 @@ import random
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgpack
 import pytest
 import zmq
 import zmq.asyncio
+from websockets.exceptions import ConnectionClosed
 
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded
 from emerge_wasm.operations import TABLE
+from emerge_wasm.relay.server import RelayServer
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.wire import event
 from emerge_wasm.wire.duplex import Duplex
 from emerge_wasm.wire.event import Ids
 from tests.conftest import Server, start_server
+from tests.relay.conftest import TOKEN, connected, node_is
 from tests.scale import SCALE, TURN
 
 FRAMES = 5_000 * SCALE
@@ -177,6 +182,30 @@ async def test_frames_over_zeromq(node: Server, other: ZeroMQTransport) -> None:
                             return
                     except EmergeError:
                         pass
+
+        await under_fire(node, other, fire, FRAMES)
+
+
+async def test_frames_through_a_relay(node: Server, other: ZeroMQTransport, tmp_path: Path) -> None:
+    """What is no event ends its WebSocket; another one takes its place, and the relay is there for whoever is right."""
+    dice, ids = random.Random(f"websocket {TURN}"), Ids()
+    settings = RelaySettings(tmp_path, None, (node.found["node"],), port=0, token=TOKEN, beat=0.5)
+    async with RelayServer(settings) as relay:
+        await node_is(relay, node.found["name"])
+
+        async def fire(batch: int) -> None:
+            made = [frame(ids, dice) for _ in range(BATCH // 5)]
+            if batch == 1:
+                made[:2] = [many(DEAR["lists"], 15_000_000), b"\x93\x81\xa1x" + many(DEAR["maps"], 15_000_000)]
+            while made:
+                async with connected(relay) as wire:
+                    with suppress(ConnectionClosed):
+                        while made:
+                            await wire.connection.send(made.pop())
+            async with connected(relay) as wire:
+                await wire.ask(b"last", "whoami")
+                while (await wire.next()).header.get("response_to") != b"last":
+                    pass
 
         await under_fire(node, other, fire, FRAMES)
 
