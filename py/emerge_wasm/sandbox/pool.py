@@ -5,17 +5,17 @@ Runs in the node's event loop and never imports shipped code there.
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import Any, Self
 
 from ..codec import decode, encode
 from ..codec.msgpack_engine import engine
-from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
+from ..context import queue_of
+from ..errors import EmergeError, ExecutionFailed, Invalid, Unavailable
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ..filesystem.runs.capacity import Capacity, Seat
 from ..filesystem.runs.inside.execute import RunLimits
 from ..wire.event import SentArguments, Unopened
 from .call import GRACE, WorkerCall
@@ -38,7 +38,7 @@ _TWO, _TEN = b"\x92", b"\x9a"  # how arrays of two and of ten begin in msgpack
 
 
 class Pool:
-    """Runs up to `size` calls at once, not counting nested ones; `waiting` more may queue.
+    """Runs up to `size` calls at once, not counting nested ones; `waiting` more of each principal may queue.
 
     A call may use `memory` bytes and `processor` seconds of processor time (None: bounded by its wall time); a state
     has at most `state_limit` bytes. Shipped code may import the packages of `preload` and the standard library's.
@@ -67,16 +67,14 @@ class Pool:
         self.limits = limits or RunLimits()
         self.memory = memory
         self.processor = processor
-        self.waiting = waiting
         self.refusal = "" if unsafe else _no_sandbox()
         """Why no code runs here; "" if it does."""
         settings = WorkerSettings(frozenset(BASIC if unsafe else layers), self.limits, memory, LIFE)
         frame_limit = self.limits.result + state_limit + 4 * self.limits.output + SLACK
         self.forkserver = ForkServer(settings, preload, frame_limit, self.interpreter)
         self.workers = WorkerPool(self.forkserver, lifetime or WorkerLifetime(), confined=not unsafe)
-        self._turn = asyncio.Semaphore(size)
-        self._last_turn = asyncio.Semaphore(size)  # for calls that make no nested calls and so are certain to end
-        self._queued = 0
+        self._places = Capacity(waiting)
+        self._last_places = Capacity(waiting)  # for calls that make no nested calls and so are certain to end
         self.closed = False
         self._packages = PackageCheck(self.interpreter)
 
@@ -129,7 +127,7 @@ class Pool:
         work = self._call(call.title, call.path, call.timeout)
         session = HostSession(host, self.limits.output)
         async with (
-            self._place(call.path, self._last_turn if host is None else self._turn, nested=call.nested),
+            nullcontext() if call.nested else self._place(call, self._last_places if host is None else self._places),
             _WorkerLoan(self, (call.principal, str(call.pointer.get("bundle", ""))), work) as process,
         ):
             new = _unknown(process, call.bundles)
@@ -145,7 +143,7 @@ class Pool:
         session = HostSession(None, self.limits.output)
         code = [call.expression, sorted(call.bundles)]  # other classes need another worker
         key = (call.principal, "expression " + sha256(encode(code)).hexdigest())
-        async with self._place(None, self._last_turn), _WorkerLoan(self, key, work) as process:
+        async with self._place(call, self._last_places), _WorkerLoan(self, key, work) as process:
             new = _unknown(process, call.bundles)
             rows = [list(row) for row in call.rows]
             args = [call.expression, rows, new, list(call.bundles), work.wall, work.processor]
@@ -192,22 +190,9 @@ class Pool:
     def _call(self, what: str, path: str | None, wall: float) -> WorkerCall:
         return WorkerCall(what, path, wall, wall + GRACE if self.processor is None else self.processor)
 
-    def _place(
-        self, path: str | None, turn: asyncio.Semaphore, *, nested: bool = False
-    ) -> AbstractAsyncContextManager[None]:
-        """Take one of `size` places. A nested call needs none: it would deadlock with the call that waits for it."""
-        return nullcontext() if nested else self._queue(path, turn)
-
-    @asynccontextmanager
-    async def _queue(self, path: str | None, turn: asyncio.Semaphore) -> AsyncIterator[None]:
-        if self._queued >= self.size + self.waiting:
-            raise LimitExceeded(f"{self._queued} calls are waiting to run", path=path, limit="waiting calls")
-        self._queued += 1
-        try:
-            async with turn:
-                yield
-        finally:
-            self._queued -= 1
+    def _place(self, call: RunCall | EvaluateCall, places: Capacity) -> Seat:
+        """Return one of `size` places. A nested call needs none: it would deadlock with the call that waits for it."""
+        return Seat(places, self.size, queue_of(call.principal))
 
 
 class _WorkerLoan:

@@ -1,81 +1,137 @@
 """Limit how many methods compute at once: a run holds a seat while it computes, none while it waits for the filesystem.
 
-So runs that wait for each other's objects never hold the seats that the others need. Locks and queues, nothing else.
+So runs that wait for each other's objects never hold the seats that the others need. Principals are served in turn: who
+asks for one run waits for at most one run of each other principal, on each seat. Locks and queues, nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from bisect import insort
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 from ...errors import LimitExceeded
 
 WAITING = 1024
-"""Runs that may wait to begin."""
+"""Calls of one principal that may wait to begin."""
 
 LENT = 64
-"""Runs that may have lent their seats, each a process. Any further one keeps its seat while it waits."""
+"""Runs that may have lent their seats, each a process. Any further one keeps its seat while it waits, unless it is the
+last seat, so that what they wait for can run."""
+
+LENT_MOST = 256
+"""Runs that may have lent their seats at all. Beyond that none may begin inside of another."""
+
+Waiting = tuple[bool, int, int, asyncio.Future[None]]
+"""(whether it begins, how deep it is nested as a negative number, its number, what hands it the seat)"""
 
 
 class Capacity:
-    """The seats of one filesystem's runner. Runs that take theirs back go before those that begin."""
+    """The seats of one runner, handed to one principal after the other.
 
-    def __init__(self) -> None:
+    Of a principal's runs, those that take a seat back go first, and then the deepest: runs wait for what they called.
+    At least one seat is kept by none that waits.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        """Let each principal have `most` calls waiting, WAITING by default."""
         self.taken = 0
         self.lent = 0
-        self._returning: deque[asyncio.Future[None]] = deque()
-        self._beginning: deque[asyncio.Future[None]] = deque()
+        self.kept = 0
+        """Seats of runs that wait for something, and could not lend them."""
+        self._most = most
+        self._size = 0
+        self._queues: dict[str, list[Waiting]] = {}  # by principal, the one whose turn it is first
+        self._numbers = count()
 
     @property
     def waiting(self) -> int:
-        """How many wait to begin."""
-        return len(self._beginning)
+        """How many wait for a seat."""
+        return sum(map(len, self._queues.values()))
 
-    async def take(self, size: int, *, back: bool = False) -> None:
-        """Take one of `size` seats (0: there is no bound); raise LimitExceeded when too many wait to begin."""
-        if not size or self.taken < size:
+    async def take(self, size: int, principal: str = "", *, depth: int = 0, back: bool = False) -> None:
+        """Take one of `size` seats (0: there is no bound); raise LimitExceeded when too many of theirs wait."""
+        self._size = size
+        if self._is_free():
             self.taken += 1
             return
-        queue = self._returning if back else self._beginning
-        if len(self._beginning) >= WAITING and not back:
-            raise LimitExceeded(f"{WAITING} calls are waiting to run", remedy="try again later", limit="waiting calls")
+        queue = self._queues.get(principal, [])
+        most = WAITING if self._most is None else self._most
+        if depth and not back and self.lent >= LENT_MOST:
+            raise LimitExceeded(
+                f"{self.lent} runs wait for others already",
+                remedy="call again when some of them have ended",
+                limit="runs that wait",
+            )
+        if not back and sum(begins for begins, *_ in queue) >= most:
+            raise LimitExceeded(
+                f"{most} calls of {principal.strip(chr(0)) or 'guests'} are waiting to run, and more may not",
+                remedy="call again when some of them have ended; the calls of others are not counted",
+                limit="waiting calls",
+            )
         seat = asyncio.get_running_loop().create_future()
-        queue.append(seat)
+        mine = (not back, -depth, next(self._numbers), seat)
+        insort(self._queues.setdefault(principal, queue), mine)
         try:
-            await seat  # `leave` hands over a seat
+            await seat  # `_hand_over` sets it
         except asyncio.CancelledError:
             if not seat.cancelled():  # it was handed over already
                 self.leave()
-            elif seat in queue:
-                queue.remove(seat)
+            else:
+                self._forget(principal, mine)
             raise
 
     def leave(self) -> None:
         """Hand the seat over to a run that waits, or free it."""
-        for queue in (self._returning, self._beginning):
-            while queue:
-                seat = queue.popleft()
-                if not seat.done():
-                    seat.set_result(None)
-                    return
         self.taken -= 1
+        self._hand_over()
+
+    def may_lend(self) -> bool:
+        """Tell whether a run that waits hands its seat to others."""
+        last = self.kept + 1 >= self._size
+        return self.lent < (LENT_MOST if last else LENT)
+
+    def _is_free(self) -> bool:
+        return not self._size or self.taken < self._size
+
+    def _hand_over(self) -> None:
+        while self._queues and self._is_free():
+            principal = next(iter(self._queues))
+            queue = [each for each in self._queues.pop(principal) if not each[-1].done()]  # some are cancelled
+            if queue:
+                self.taken += 1
+                queue.pop(0)[-1].set_result(None)
+            if queue:  # theirs is the last turn now
+                self._queues[principal] = queue
+
+    def _forget(self, principal: str, mine: Waiting) -> None:
+        queue = self._queues.get(principal, [])
+        if mine in queue:
+            queue.remove(mine)
+            if not queue:
+                del self._queues[principal]
 
 
 class Seat:
     """The seat of one run, held by `async with`."""
 
-    def __init__(self, capacity: Capacity, size: int) -> None:
+    def __init__(self, capacity: Capacity, size: int, principal: str = "", depth: int = 0) -> None:
         self._capacity = capacity
         self._size = size
+        self._principal = principal
+        self._depth = depth
         self._held = False
+        self._kept = False
         self._waits = 0  # how many things the run waits for at once
         self._lent = False
+        self._taking = asyncio.Lock()
 
     async def __aenter__(self) -> None:
         """Hold the seat for the run."""
         await self._take()
+        self._held = True
 
     async def __aexit__(self, *_: object) -> None:
         self._leave()
@@ -97,26 +153,46 @@ class Seat:
             await self._return()
 
     def _lend(self) -> None:
-        if self._held and self._capacity.lent < LENT:
+        if not self._held or self._kept:
+            return
+        if self._capacity.may_lend():
             self._capacity.lent += 1
             self._lent = True
             self._held = False
             self._capacity.leave()
+        else:
+            self._kept = True
+            self._capacity.kept += 1
 
     async def _return(self) -> None:
         self._waits -= 1
-        if not self._waits and self._lent:
-            await self._take(back=True)
+        if self._waits:
+            return
+        if self._lent:
+            async with self._taking:  # its other calls wait for the same seat
+                await self._take_back()
+        self._get_back()
+
+    async def _take_back(self) -> None:
+        if not self._lent:
+            return
+        await self._take(back=True)
+        if self._lent:
+            self._held = True
             self._get_back()
+        else:  # the run ended meanwhile
+            self._capacity.leave()
 
     async def _take(self, *, back: bool = False) -> None:
-        await self._capacity.take(self._size, back=back)
-        self._held = True
+        await self._capacity.take(self._size, self._principal, depth=self._depth, back=back)
 
     def _get_back(self) -> None:
         if self._lent:
             self._lent = False
             self._capacity.lent -= 1
+        if self._kept:
+            self._kept = False
+            self._capacity.kept -= 1
 
     def _leave(self) -> None:
         self._get_back()

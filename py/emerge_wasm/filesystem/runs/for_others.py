@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
-from ...context import Context, asker
+from ...context import Context, asker, queue_of
 from ...errors import EmergeError, Unavailable
 from ...operations import Values, Wire
 from ..core import Core
@@ -41,7 +41,7 @@ async def run_part(
     call = RunCall(path, pointer, state, bundles, method, list(args), dict(kwargs), seconds, asker(context), True)
     if core.dispatch is None:
         raise Unavailable("this filesystem is not a node's", path=path)
-    seat = Seat(CAPACITY.of(core), runner.size)
+    seat = Seat(CAPACITY.of(core), runner.size, queue_of(call.principal), len(context.runs))
     feed = Feed(PARTS)
     host = Caller(
         core.dispatch,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...codec import encode
-from ...context import asker
+from ...context import asker, queue_of
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ...operations import Context
 from ...results import RunResult
@@ -158,7 +158,7 @@ async def _run(
     )
     assert core.dispatch is not None
     runner = runner_of(core, path)
-    seat = Seat(CAPACITY.of(core), runner.size)
+    seat = Seat(CAPACITY.of(core), runner.size, queue_of(asker(context)), len(context.runs))
     host = Caller(core.dispatch, partial(inside, acting, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
         outcome = await EXECUTION.of(core).run(runner, call, host, acting, seat)
