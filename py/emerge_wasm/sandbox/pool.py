@@ -13,7 +13,7 @@ from typing import Any, Self
 from ..codec import decode, encode
 from ..codec.msgpack_engine import engine
 from ..context import queue_of
-from ..errors import EmergeError, ExecutionFailed, Invalid, Unavailable
+from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ..filesystem.runs.capacity import Capacity, Seat
 from ..filesystem.runs.inside.execute import RunLimits
@@ -32,6 +32,9 @@ from .worker_pool import WorkerKey, WorkerLifetime, WorkerPool, describe_missing
 
 LIFE = 3600
 """Seconds of processor time after which the kernel kills a worker, independently of its node."""
+PREDICATE_WALL, PREDICATE_PROCESSOR = 10.0, 5.0
+"""Seconds, of wall and of processor time, that an expression has for a page of objects (500 at most): on one it takes
+milliseconds. What computes in C, such as `10**10**8`, can only be ended with its worker."""
 SLACK = 1 << 20  # bytes of a frame beside result, state and output
 
 _TWO, _TEN = b"\x92", b"\x9a"  # how arrays of two and of ten begin in msgpack
@@ -137,9 +140,19 @@ class Pool:
         return RunOutcome(_decode(done.result, call), done.state, session.output, done.milliseconds, digest)
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
-        """Evaluate an expression on rows. Raises as `Runner.run` does."""
+        """Evaluate an expression on rows, in PREDICATE_WALL and PREDICATE_PROCESSOR seconds at most. Raises as
+        `Runner.run` does."""
+        try:
+            return await self._evaluate(call)
+        except LimitExceeded as error:
+            if error.details.get("limit") in ("wall time", "processor time"):
+                error.remedy = error.remedy or "compute what is slow in a method, keep it in a field, and search that"
+            raise
+
+    async def _evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         self.check(call.bundles, None)
-        work = self._call("the expression", None, call.timeout)
+        work = self._call("the expression", None, min(call.timeout, PREDICATE_WALL))
+        work.processor = min(work.processor, PREDICATE_PROCESSOR)
         session = HostSession(None, self.limits.output)
         code = [call.expression, sorted(call.bundles)]  # other classes need another worker
         key = (call.principal, "expression " + sha256(encode(code)).hexdigest())
