@@ -144,6 +144,19 @@ def test_principals_take_turns_and_all_runs_end(
         asyncio.run(play())
 
 
+async def test_who_comes_last_and_has_had_nothing_is_next() -> None:
+    """Ten runs of one principal are before it, one of them running."""
+    places, order = Capacity(), []
+
+    async def run(who: str) -> None:
+        async with Seat(places, 1, who):
+            order.append(who)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*map(run, ["guest"] * 10 + ["ann", "operator"]))
+    assert order[:4] == ["guest", "ann", "operator", "guest"] and len(order) == 12
+
+
 async def test_a_run_takes_its_seat_back_once() -> None:
     """Two calls of a run end one after the other, while it waits to take its seat back."""
     places = Capacity()

@@ -29,7 +29,7 @@ Waiting = tuple[bool, int, int, asyncio.Future[None]]
 
 
 class Capacity:
-    """The seats of one runner, handed to one principal after the other.
+    """The seats of one runner. Of those who wait, the principal whose last seat is the longest ago gets the next one.
 
     Of a principal's runs, those that take a seat back go first, and then the deepest: runs wait for what they called.
     At least one seat is kept by none that waits.
@@ -43,8 +43,9 @@ class Capacity:
         """Seats of runs that wait for something, and could not lend them."""
         self._most = most
         self._size = 0
-        self._queues: dict[str, list[Waiting]] = {}  # by principal, the one whose turn it is first
-        self._numbers = count()
+        self._queues: dict[str, list[Waiting]] = {}  # by principal
+        self._served: dict[str, int] = {}  # the number of each principal's last seat
+        self._numbers = count(1)
 
     @property
     def waiting(self) -> int:
@@ -55,7 +56,7 @@ class Capacity:
         """Take one of `size` seats (0: there is no bound); raise LimitExceeded when too many of theirs wait."""
         self._size = size
         if self._is_free():
-            self.taken += 1
+            self._serve(principal)
             return
         queue = self._queues.get(principal, [])
         most = WAITING if self._most is None else self._most
@@ -87,6 +88,8 @@ class Capacity:
         """Hand the seat over to a run that waits, or free it."""
         self.taken -= 1
         self._hand_over()
+        if not self.taken:
+            self._served.clear()
 
     def may_lend(self) -> bool:
         """Tell whether a run that waits hands its seat to others."""
@@ -98,13 +101,17 @@ class Capacity:
 
     def _hand_over(self) -> None:
         while self._queues and self._is_free():
-            principal = next(iter(self._queues))
+            principal = min(self._queues, key=lambda who: self._served.get(who, 0))
             queue = [each for each in self._queues.pop(principal) if not each[-1].done()]  # some are cancelled
             if queue:
-                self.taken += 1
+                self._serve(principal)
                 queue.pop(0)[-1].set_result(None)
-            if queue:  # theirs is the last turn now
+            if queue:
                 self._queues[principal] = queue
+
+    def _serve(self, principal: str) -> None:
+        self.taken += 1
+        self._served[principal] = next(self._numbers)
 
     def _forget(self, principal: str, mine: Waiting) -> None:
         queue = self._queues.get(principal, [])
