@@ -14,6 +14,7 @@ from time import perf_counter
 
 import zmq
 
+from ..clients.keys.known_keys import MEMBER
 from ..clients.transports.endpoint import bind_again, bind_here, bind_socket, check_endpoint, leave_here
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
@@ -122,7 +123,13 @@ class RpcServer:
         if keys is None:
             bind_here(socket, self.endpoint)
         self._answers = Answers(
-            self._handle, self._send_soon, self.channels, self._send_soon, self._read, self._tell_stall
+            self._handle,
+            self._send_soon,
+            self.channels,
+            self._send_soon,
+            self._read,
+            self._tell_stall,
+            self._account,
         )
         self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
@@ -189,6 +196,13 @@ class RpcServer:
         if self._move is not None and not self._move.done():
             raise Unavailable(f"node {self.name} is about to show a new key", remedy="connect again", moved=True)
         return self._context if self._keys is None else caller_of(self._keys, request.channel.peer)
+
+    def _account(self, peer: Hashable) -> Hashable | None:
+        """Whose streams a peer's are: of the principal of a key, whatever its connections; a member has many users."""
+        if not isinstance(peer, KeyedPeer) or self._keys is None:
+            return peer
+        entry = self._keys.find(peer.key)
+        return peer if entry is None else None if entry.role == MEMBER else entry.name
 
     def _follow_keys(self, change: KeyChange) -> None:
         """End what those receive who are let in no longer; show a new key, which ends all connections."""

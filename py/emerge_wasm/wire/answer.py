@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from functools import partial
 
-from ..errors import EmergeError, Unavailable
+from ..errors import EmergeError, LimitExceeded, Unavailable
 from ..operations import Answer
 from .event import Payload
 from .gather import EventFrames
@@ -27,6 +27,9 @@ from .server import (
 )
 
 log = logging.getLogger("emerge.node")
+
+UNREAD = 256
+"""Streams of one caller whose next item waits to be asked for. One more ends the one that waits the longest."""
 
 RequestHandler = Callable[[ServerRequest], Answer]
 """Returns an awaitable for one result, or an asynchronous iterator for a stream. May raise at once."""
@@ -45,6 +48,8 @@ class Answers:
     `read` makes the answer to a request without a task, or gives None where `handle` is to; it is the same answer. A
     peer's requests are begun in the order in which they came all the same. `late` hears of a request one of whose steps
     held up the loop, and for how many seconds.
+
+    `account` names whose streams a peer's are, for the limit of those that are not read; None: they have no limit.
     """
 
     def __init__(
@@ -55,11 +60,13 @@ class Answers:
         send_frames: Callable[[Hashable, EventFrames], None] | None = None,
         read: Callable[[ServerRequest], PromptAnswer | None] = lambda request: None,
         late: Callable[[ServerRequest, float], None] = lambda request, seconds: None,
+        account: Callable[[Hashable], Hashable | None] = lambda peer: peer,
     ) -> None:
         self.channels = channels
         self.channels.frames = send_frames is not None
         self._read = read
         self._late = late
+        self._account = account
         self._unbegun: dict[Hashable, int] = {}  # tasks by peer
         self._send_frames = send_frames
         self._handle = handle
@@ -235,9 +242,23 @@ class Answers:
     async def _wait(self, channel: ServerChannel) -> None:
         waiting = self._credit[channel] = asyncio.Event()
         try:
+            if len(self._credit) > UNREAD:
+                self._end_unread(self._account(channel.peer))
             await waiting.wait()
         finally:
             del self._credit[channel]
+
+    def _end_unread(self, account: Hashable | None) -> None:
+        """End the streams above the limit that wait the longest to be read."""
+        own = [each for each in self._credit if each.open and self._account(each.peer) == account]
+        for channel in own[:-UNREAD] if account is not None else ():
+            error = LimitExceeded(
+                f"{UNREAD} streams of yours are not read, and this one for the longest time",
+                remedy="read them, or close those that are not needed, and call again",
+                limit="unread streams",
+            )
+            self._send(channel.peer, self.channels.error(channel, error))
+            self._cancel(channel)
 
     def _cancel(self, channel: ServerChannel) -> None:
         task = self._tasks.get(channel)
