@@ -71,6 +71,13 @@ class Site:
             for pointer in fs.list("/"):
                 fs.rm(pointer.full_path, recursive=True)
 
+    def renew(self) -> None:
+        """Give the node another store: a cluster that was founded in it is for ever."""
+        self.node.stop()
+        for path in self.folder.glob("n1.db*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.restart()
+
     def stop(self) -> None:
         self.relay.stop()
         self.node.stop()

@@ -213,6 +213,7 @@ def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path
     shed = ("node", "start", "--port", "0", "--name", "shed", "--store", store, "--join", shared_site.node.host)
     with connect(shared_site.node.host) as fs, ExitStack() as stack:
         fs.foundcluster()
+        stack.callback(shared_site.renew)
         node = start_server(*shed, sandbox=False)
         stack.callback(node.kill)
         fs.mount("/tools", "shed")
