@@ -21,6 +21,9 @@ OBJECTS = 6
 SECONDS = 1.5 * SCALE
 PREDICATE = wire_predicate("o.mark == 7")[0]
 
+STEADY = (OBJECTS, False)
+"""All are found, and the answer does not say that it may be wrong."""
+
 
 async def call(node: Node, name: str, *args: object) -> Any:
     answer = node.dispatch(name, list(args), OPERATOR)
@@ -46,9 +49,9 @@ async def two(start_node: StartNode) -> list[Node]:
     return nodes
 
 
-async def move(nodes: list[Node], number: int, ended: asyncio.Event) -> int:
-    """Move a thing from one volume to the other and back, again and again."""
-    places, moves = [f"/d{number}", f"/b/d{number}"], 0
+async def move(nodes: list[Node], number: int, ended: asyncio.Event, made: list[int]) -> None:
+    """Move a thing from one volume to the other and back, again and again; note what was `made`."""
+    places = [f"/d{number}", f"/b/d{number}"]
     while not ended.is_set():
         try:
             await call(nodes[number % 3], "mv", *places)
@@ -56,9 +59,8 @@ async def move(nodes: list[Node], number: int, ended: asyncio.Event) -> int:
             await asyncio.sleep(0.01)
             continue
         places.reverse()
-        moves += 1
-        await asyncio.sleep(Random(moves).uniform(0, 0.02))
-    return moves
+        made.append(number)
+        await asyncio.sleep(Random(len(made)).uniform(0, 0.02))
 
 
 async def pages(node: Node, name: str, *args: object, limit: int) -> tuple[list[str], bool]:
@@ -99,14 +101,15 @@ async def look(node: Node, kind: str) -> tuple[int, bool]:
 @pytest.mark.parametrize("kind", ["count", "aggregate", "all", "paged", "ordered", "text"])
 async def test_what_moves_is_found_once(two: list[Node], kind: str) -> None:
     ended = asyncio.Event()
-    movers = [asyncio.create_task(move(two, number, ended)) for number in range(2)]
+    made: list[int] = []
+    movers = [asyncio.create_task(move(two, number, ended, made)) for number in range(2)]
     answers: list[tuple[int, bool]] = []
     until = asyncio.get_running_loop().time() + SECONDS / 3
-    while asyncio.get_running_loop().time() < until:
-        answers.append(await look(two[len(answers) % 3], kind))
+    async with asyncio.timeout(20 * SCALE):  # a busy machine makes few moves, and may tell of one in each answer
+        while asyncio.get_running_loop().time() < until or len(made) < 5 or not (kind == "paged" or STEADY in answers):
+            answers.append(await look(two[len(answers) % 3], kind))
     ended.set()
-    assert sum(await asyncio.gather(*movers)) > 4
+    await asyncio.gather(*movers)
     wrong = [found for found, told in answers if found != OBJECTS and not told]
     assert not wrong, (kind, wrong, len(answers))
-    assert await look(two[0], kind) == (OBJECTS, False)
-    assert kind == "paged" or any(answer == (OBJECTS, False) for answer in answers), answers
+    assert await look(two[0], kind) == STEADY
