@@ -31,8 +31,12 @@ part of a file's name; None for what has native code, and so must be a file."""
 ARCHIVE = "libraries.zip"  # of all others
 LIBRARY_NAMES = ("msgpack", "emerge_wasm", "tzdata")
 PACKAGE = ROOT / "py" / "emerge_wasm"
-MACHINES = ("cli", "cluster", "flows", "node", "relay", "rest", "sandbox")
+MACHINES = (
+    *("cli", "cluster", "flows", "node", "relay", "rest", "sandbox"),
+    *("stores/dynamodb", "stores/postgresql", "stores/s3", "stores/sqlite", "stores/zodb"),
+)
 """Parts of the package that no browser can import: they take sockets, processes or libraries that it has not."""
+NOT_FOR_BROWSERS = tuple(f"emerge_wasm/{part}/" for part in MACHINES)
 STDLIB = "python_stdlib.zip"
 DEPENDS = {"emerge-wasm": ["msgpack", "tzdata"], "pytest": ["iniconfig", "packaging", "pluggy", "pygments"]}
 PLATFORM = (
@@ -56,9 +60,8 @@ def fetch(requirements: str) -> list[Path]:
 
 
 def is_for_browsers(name: str) -> bool:
-    """Whether this file of a library is one that a browser can use."""
-    top, _, rest = name.partition("/")
-    return top != "emerge_wasm" or rest.partition("/")[0] not in MACHINES
+    """Whether this file of a library is one that a browser can use. A list of hashes is for who uninstalls."""
+    return not name.endswith(".dist-info/RECORD") and not name.startswith(NOT_FOR_BROWSERS)
 
 
 def _own_wheel() -> Path:
@@ -94,7 +97,10 @@ def _assemble(folder: Path, wheels: list[Path]) -> None:
     for name in CORE_FILES:
         shutil.copyfile(CORE / name, folder / name)
     _store(folder / STDLIB)
-    entries = [_entry(Path(shutil.copy(wheel, folder))) for wheel in wheels]
+    copies = [Path(shutil.copy(wheel, folder)) for wheel in wheels]
+    for copy in copies:
+        _store(copy)
+    entries = [_entry(copy) for copy in copies]
     lock = json.loads((CORE / "pyodide-lock.json").read_text())
     lock["packages"] = {entry["name"]: entry for entry in entries}
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n")

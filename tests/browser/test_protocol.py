@@ -181,8 +181,15 @@ def test_deeds_are_requests_that_are_not_made_each_time() -> None:
 
 
 # --- that this can fail
+def is_optional(field: object) -> bool:
+    return isinstance(field, dict) and field.get("optional") is True
+
+
 def mutants(whole: Any, part: Any, at: str) -> Iterator[tuple[str, Any]]:
-    """The whole with one field of a part removed, or with one plain type changed; the part is changed back after."""
+    """The whole with one field of a part removed, or with one plain type changed; the part is changed back after.
+
+    A field that is not always there may be left unread.
+    """
     if isinstance(part, list):
         for number, each in enumerate(part):
             yield from mutants(whole, each, f"{at}[{number}]")
@@ -193,6 +200,8 @@ def mutants(whole: Any, part: Any, at: str) -> Iterator[tuple[str, Any]]:
             yield f"{at}: {kept}", whole
             part["plain"] = kept
         for name in [*part.get("fields", ())]:
+            if is_optional(part["fields"][name]):
+                continue
             field = part["fields"].pop(name)
             yield f"{at}.{name}", whole
             part["fields"][name] = field
