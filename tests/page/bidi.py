@@ -11,6 +11,8 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -39,6 +41,16 @@ async def pass_events(firefox: ClientConnection, playwright: ServerConnection) -
         await playwright.send(text)
 
 
+@asynccontextmanager
+async def announced(join: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[None]:
+    """Take Playwright's connection, where Firefox would say that it does."""
+    async with serve(join, "127.0.0.1", 0, max_size=None, compression=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        sys.stderr.write(f"WebDriver BiDi listening on ws://127.0.0.1:{port}\n")
+        sys.stderr.flush()
+        yield
+
+
 async def run(command: list[str]) -> int:
     browser = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     assert browser.stderr is not None
@@ -59,10 +71,7 @@ async def run(command: list[str]) -> int:
             finally:
                 events.cancel()
 
-    async with serve(join, "127.0.0.1", 0, max_size=None, compression=None) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        sys.stderr.write(f"WebDriver BiDi listening on ws://127.0.0.1:{port}\n")
-        sys.stderr.flush()
+    async with announced(join):
         async for _ in browser.stderr:  # nobody else empties it
             pass
         return await browser.wait()

@@ -16,15 +16,16 @@ import mimetypes
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+
+from .bidi import announced
 
 NEEDED = ("WebKitWebDriver", "Xvfb", "dbus-run-session", "setpriv", "dpkg")
 """The programs that it takes."""
@@ -600,10 +601,7 @@ async def main() -> None:
             finally:
                 over.set()
 
-        async with serve(join, "127.0.0.1", 0, max_size=None, compression=None) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            sys.stderr.write(f"WebDriver BiDi listening on ws://127.0.0.1:{port}\n")
-            sys.stderr.flush()
+        async with announced(join):
             await over.wait()
 
 

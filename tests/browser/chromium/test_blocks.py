@@ -108,6 +108,23 @@ def kill(profile: Path) -> None:
             pass
 
 
+def kill_as_it_prints(browser: BrowserContext, tab: Tab, profile: Path, code: str, outputs: int) -> list[str]:
+    """Kill the browser while a cell runs, once so many outputs have come; return the words that were printed."""
+    tab.cells += 1
+    tab.page.evaluate(
+        "([cell, code]) => void ask('cell', { cell, code, cause: '', requirements: [] })", [tab.cells, code]
+    )
+    tab.page.wait_for_function(
+        "([cell, least]) => events.filter(e => e.event === 'output' && e.cell === cell).length >= least",
+        arg=[tab.cells, outputs],
+    )
+    printed = tab.printed().split()
+    kill(profile)
+    with suppress(Error):  # there is none any more
+        browser.close()
+    return printed
+
+
 def test_blocks_in_private_files(context: BrowserContext, binary: str | None, address: str, tmp_path: Path) -> None:
     """In a profile on the disk: what was acknowledged outlives a killed browser, and nothing half-written stays."""
     browser = launch(context, tmp_path, binary)
@@ -126,15 +143,7 @@ def test_blocks_in_private_files(context: BrowserContext, binary: str | None, ad
     devtools.send("Storage.overrideQuotaForOrigin", {"origin": address})
     assert tab.value(MADE_ROOM) == "[True, 10]"
 
-    tab.cells += 1
-    page.evaluate("([cell, code]) => void ask('cell', { cell, code, cause: '', requirements: [] })", [tab.cells, WRITE])
-    page.wait_for_function(
-        "cell => events.filter(e => e.event === 'output' && e.cell === cell).length > 2", arg=tab.cells
-    )
-    acknowledged = tab.printed().split()
-    kill(tmp_path)
-    with suppress(Error):  # there is none any more
-        browser.close()
+    acknowledged = kill_as_it_prints(browser, tab, tmp_path, WRITE, 3)
 
     with launch(context, tmp_path, binary) as browser:
         tab = Tab(browser.new_page(), address)

@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, Error
 from emerge_wasm.store import SPACES, Batch
 from emerge_wasm.stores.indexeddb.buffer import pack
 from emerge_wasm.stores.indexeddb.store import pack_batch
-from tests.browser.chromium.test_blocks import kill, launch
+from tests.browser.chromium.test_blocks import kill, kill_as_it_prints, launch
 from tests.browser.chromium.test_kernel import Tab
 from tests.conftest import ROOT
 from tests.contracts.store import SCENARIOS
@@ -308,18 +308,9 @@ def test_a_browser_is_killed_as_it_stores(
 ) -> None:
     """Each commit is there as a whole or not at all, and every one that was acknowledged."""
     browser = launch(context, tmp_path, binary)
-    page = browser.new_page()
-    tab = Tab(page, address)
+    tab = Tab(browser.new_page(), address)
     tab.value(OPENED.format(name="killed"))
-    tab.cells += 1
-    page.evaluate("([cell, code]) => void ask('cell', { cell, code, cause: '', requirements: [] })", [tab.cells, WRITE])
-    page.wait_for_function(
-        "cell => events.filter(e => e.event === 'output' && e.cell === cell).length > 5", arg=tab.cells
-    )
-    acknowledged = tab.printed().split()
-    kill(tmp_path)
-    with suppress(Error):  # there is none any more
-        browser.close()
+    acknowledged = kill_as_it_prints(browser, tab, tmp_path, WRITE, 6)
     with launch(context, tmp_path, binary) as browser:
         tab = Tab(browser.new_page(), address)
         tab.value(OPENED.format(name="killed"))

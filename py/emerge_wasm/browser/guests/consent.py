@@ -33,7 +33,6 @@ CodePlace = Literal["tab", "worker"]
 Told = Mapping[str, object]
 """The wire map of a pointer, or the known part of it."""
 
-
 AuthorsOf = Callable[[PlaceName, list[str]], Awaitable[AuthorMap]]
 """Asks a place who stands for bundles."""
 
@@ -108,7 +107,10 @@ class Consent:
         if asked not in self._questions:
             if all(self.allows(hash, place) for hash in unknown):
                 return  # it was answered meanwhile
-            self._questions[asked] = self._put(pointer, unknown, bundles, place, where, authors)
+            self._last += 1
+            said = _question(self._last, pointer, unknown, bundles, place, where, authors)
+            self._send({"event": "question", "question": said})
+            self._questions[asked] = OpenQuestion(self._last, asyncio.get_running_loop().create_future())
         question = self._questions[asked]
         question.waiting += 1
         try:
@@ -135,20 +137,6 @@ class Consent:
         except EmergeError:  # it is away, or of an earlier release
             return []
         return sorted({row["principal"] for rows in found.values() for row in rows})
-
-    def _put(
-        self,
-        pointer: Told,
-        unknown: set[str],
-        bundles: dict[str, bytes],
-        place: CodePlace,
-        where: PlaceName,
-        authors: list[str],
-    ) -> OpenQuestion:
-        self._last += 1
-        question = _question(self._last, pointer, unknown, bundles, place, where, authors)
-        self._send({"event": "question", "question": question})
-        return OpenQuestion(self._last, asyncio.get_running_loop().create_future())
 
     def answer(self, number: int, run: bool) -> None:
         """Take the user's answer; ignore it if no call waits for it any more."""
