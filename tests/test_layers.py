@@ -49,7 +49,7 @@ FRONT = {"", "front", "classic"}
 
 FILESYSTEM = [
     {"layout", "blocks"},
-    {"runner", "change", "keyed_lock", "lease"},
+    {"runner", "change", "keyed_lock", "lease", "time_slice"},
     {"core"},
     {"execution"},
     {"indexes"},

@@ -236,7 +236,7 @@ class SearchRoutes:
         answers = await asyncio.gather(*(each.read() for each in readers), return_exceptions=True)
         found = sort_out(self._locator, parts, answers)
         check.look(answer for _, answer in found.answers)
-        return {"groups": table.rows(), **_searched([answer for _, answer in found.answers], found.missing)}
+        return {"groups": await table.rows(), **_searched([answer for _, answer in found.answers], found.missing)}
 
     async def _steady(
         self,
@@ -308,14 +308,14 @@ class ColumnReader:
         """Read all; return what the search tells in the end."""
         async with aclosing(self._pages) as pages:
             async for page in pages:
-                self._take(page)
+                await self._take(page)
         return self._searched
 
-    def _take(self, page: Wire) -> None:
+    async def _take(self, page: Wire) -> None:
         self._age = self._age or oldest([page])
         if "columns" in page:
             paths = page["paths"]
-            self._table.add(len(paths), page["columns"], lambda row, error: self._note(paths[row], error))
+            await self._table.add(len(paths), page["columns"], lambda row, error: self._note(paths[row], error))
             return
         errors = page["errors"]
         first = [*errors["first"], *self._unfit][:TOLD]

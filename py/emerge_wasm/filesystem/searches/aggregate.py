@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from heapq import merge
+from itertools import count, islice
 
 from ...codec import encode
 from ...context import Context
@@ -19,6 +21,7 @@ from ...query.order import order_key
 from ...results import GroupTable
 from ..core import Core
 from ..indexes.index_row import ABSENT
+from ..time_slice import TimeSlice
 from .candidate import Candidate
 from .column import Columns, check_field
 from .figure import FUNCTIONS, Figure, identity, make_figure
@@ -32,6 +35,10 @@ FIGURES_LIMIT = 100
 VALUES_LIMIT = 5_000_000
 """Most values held at a time, for figures that need all of them: medians, percentiles, deviations, distinct."""
 
+SORTED = 500
+"""Groups that are sorted at once."""
+
+Order = list[tuple[bool, bytes, bytes]]
 Note = Callable[[int, str], None]
 """Called with the number of each object whose value a figure cannot take, and the reason."""
 
@@ -68,9 +75,9 @@ async def aggregate(
     columns = Columns(core, asked.evaluation, errors, table.fields)
     async with aclosing(asked.fitting(await asked.plan())) as pages:
         async for page in pages:
-            table.add(len(page), await columns.of(page), partial(_note, errors, page))
+            await table.add(len(page), await columns.of(page), partial(_note, errors, page))
     note_search(asked, "", time.perf_counter() - began)
-    return {"groups": table.rows(), "scanned": asked.judge.scanned, "errors": errors.wire()}
+    return {"groups": await table.rows(), "scanned": asked.judge.scanned, "errors": errors.wire()}
 
 
 def _note(errors: Errors, page: Sequence[Candidate], number: int, error: str) -> None:
@@ -129,12 +136,14 @@ class Table:
         if not by:
             self._group([])
 
-    def add(self, size: int, columns: Sequence[Sequence[object]], note: Note) -> None:
+    async def add(self, size: int, columns: Sequence[Sequence[object]], note: Note) -> None:
         """Add `size` objects by their values in each of the fields."""
         none = [ABSENT] * size
         keys = [columns[self._place[name]] for name in self._by]
         fields = [columns[self._place[each.field]] if each.field else none for each in self._wanted]
+        time_slice = TimeSlice()
         for number in range(size):
+            await time_slice.share()
             group = self._group([None if column[number] is ABSENT else column[number] for column in keys])
             for wanted, figure, column in zip(self._wanted, group.figures, fields, strict=True):
                 if not wanted.field or (column[number] is not ABSENT and column[number] is not None):
@@ -165,15 +174,31 @@ class Table:
             group = self._groups[mark] = Group(keys, [each.make() for each in self._wanted])
         return group
 
-    def rows(self) -> list[Wire]:
+    async def rows(self) -> list[Wire]:
         """Return the groups in the order of their keys."""
-        return [
-            dict(zip(self._by, group.keys, strict=True))
-            | {each.name: figure.result() for each, figure in zip(self._wanted, group.figures, strict=True)}
-            for group in sorted(self._groups.values(), key=_order)
-        ]
+        time_slice, rows = TimeSlice(), list[Wire]()
+        for group in await self._sorted(time_slice):
+            await time_slice.share()
+            rows.append(
+                dict(zip(self._by, group.keys, strict=True))
+                | {each.name: figure.result() for each, figure in zip(self._wanted, group.figures, strict=True)}
+            )
+        return rows
+
+    async def _sorted(self, time_slice: TimeSlice) -> list[Group]:
+        """Sort the groups a few at a time, and merge them: sorting all of them at once would hold the loop."""
+        left, parts = iter(self._groups.values()), list[list[tuple[Order, int, Group]]]()
+        number = count()
+        while some := [(_order(group), next(number), group) for group in islice(left, SORTED)]:
+            parts.append(sorted(some))
+            await time_slice.share()
+        merged = list[Group]()
+        for *_, group in merge(*parts):
+            merged.append(group)
+            await time_slice.share()
+        return merged
 
 
-def _order(group: Group) -> list[tuple[bool, bytes, bytes]]:
+def _order(group: Group) -> Order:
     places = [(order_key(key), key) for key in group.keys]
     return [(place is None, place or b"", encode(key)) for place, key in places]

@@ -3,8 +3,6 @@ property), by the runner."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 
 from ...codec import decode
@@ -14,9 +12,10 @@ from ...query.row import Row
 from ...query.shape import Shape
 from ..core import Core
 from ..indexes.index_row import ABSENT, value_of
+from ..time_slice import TimeSlice
 from .candidate import Candidate
 from .evaluation import Evaluation, field_expression
-from .judge import TURN, Errors
+from .judge import Errors
 
 
 def check_field(field: str) -> str:
@@ -39,11 +38,9 @@ class Columns:
         """Return for each field the values of these objects; ABSENT where an object has none."""
         shapes = await self._evaluation.shapes({each.kind for each in page})
         rows = []
-        due = time.perf_counter() + TURN
+        time_slice = TimeSlice()
         for each in page:
-            if time.perf_counter() > due:
-                await asyncio.sleep(0)  # let other tasks run
-                due = time.perf_counter() + TURN
+            await time_slice.share()
             rows.append(self._row(each, shapes[each.kind]))
         return [await self._column(field, page, rows) for field in self._fields]
 

@@ -6,7 +6,6 @@ The runner works on several pages at a time; results keep the order of the scan.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import aclosing
@@ -23,15 +22,13 @@ from ...results import SearchError, SearchErrors
 from ..core import Core
 from ..indexes.index_row import read_state
 from ..runs.inside.failure import describe
+from ..time_slice import TimeSlice
 from .candidate import Candidate, Candidates
 from .evaluation import Evaluation
 from .plan import is_ruled_out
 
 AT_ONCE = 4
 """Pages whose code runs at the same time."""
-
-TURN = 0.01
-"""Seconds of testing objects after which other tasks run: one object may take longer, a page must not."""
 
 TOLD = 10
 """Errors that are reported; all are counted."""
@@ -102,7 +99,7 @@ class Judge:
     async def fitting(self, pages: Candidates) -> Candidates:
         """Yield the matches of each page."""
         waiting: deque[_Page] = deque()
-        due = time.perf_counter() + TURN
+        time_slice = TimeSlice()
         try:
             async with aclosing(pages) as candidates:
                 async for each in candidates:
@@ -114,9 +111,7 @@ class Judge:
                         waiting.append(await self._look(each))
                     while waiting and (waiting[0].work is None or len(waiting) >= AT_ONCE):
                         yield await self._fits(waiting.popleft())
-                    if time.perf_counter() > due:
-                        await asyncio.sleep(0)  # let other tasks run, even if the store never suspends
-                        due = time.perf_counter() + TURN
+                    await time_slice.share()  # the store may never suspend
             while waiting:
                 yield await self._fits(waiting.popleft())
         finally:
@@ -137,11 +132,9 @@ class Judge:
     async def _compare(self, candidates: list[Candidate]) -> _Page:
         page = _Page(candidates)
         page.shapes = await self._evaluation.shapes({each.kind for each in candidates if not each.sure})
-        due = time.perf_counter() + TURN
+        time_slice = TimeSlice()
         for number, candidate in enumerate(candidates):
-            if time.perf_counter() > due:
-                await asyncio.sleep(0)
-                due = time.perf_counter() + TURN
+            await time_slice.share()
             fits = candidate.sure or self._test(page, number, candidate)
             page.verdicts.append(fits)
         return page

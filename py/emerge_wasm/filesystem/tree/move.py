@@ -17,6 +17,7 @@ from ..core import Core
 from ..layout import access
 from ..layout.place import Above, PathNames, Place
 from ..layout.record import ROOT, Entry, entry_key
+from ..time_slice import TimeSlice
 from .directory import walk_tree
 from .find import REMOVED, find_place, name, not_found
 
@@ -102,8 +103,10 @@ async def _gather(core: Core, context: Context, place: Place, recursive: bool) -
     gone: list[_Gone] = []
     above = {place.path: place.above.inside(place.chain[-1][:16])}
     checked: set[str] = set()
+    time_slice = TimeSlice()
     everything = replace(context, superuser=True)
     async for child, directory in walk_tree(core, everything, place.path):
+        await time_slice.share()
         if not recursive:
             raise Invalid(f"{place.path} is not empty", path=place.path, remedy="remove it recursively (rm -r)")
         if directory not in checked:
@@ -123,7 +126,9 @@ async def _remove(core: Core, context: Context, gone: list[_Gone], top: str) -> 
     """
     most = core.store.capabilities.largest_batch
     change, inside, count = Change(dates=core.dates, context=context), Counter[bytes](), 0
+    time_slice = TimeSlice()
     for above, entry, directory in reversed(gone):
+        await time_slice.share()
         if await is_full(core, change, most):
             await commit(core, change)
             yield count

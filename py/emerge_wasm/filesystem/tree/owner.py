@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from ...context import Context
 from ...errors import Invalid, PermissionDenied
-from ...paths import child_path
+from ...paths import split_path
 from ...results import PointerRow, PrincipalInfo
 from ..change import Change
-from ..commit import commit, retry
+from ..commit import commit, is_full, retry
 from ..core import Core
 from ..indexes.definitions import read_catalogue
 from ..layout import access
 from ..layout.catalogue import parse
-from ..layout.place import Place
+from ..layout.place import PathNames, Place
 from ..layout.record import Entry
+from ..time_slice import TimeSlice
 from .directory import walk_tree
 from .find import find_place, name, not_found
+
+AT_ONCE = 1000
+"""Entries changed in one commit."""
 
 EntryEdit = Callable[[Place, Entry], Entry]
 """Checks that the caller may change the entry, and returns the changed one."""
@@ -53,7 +58,7 @@ async def chown(core: Core, context: Context, path: str, owner: str, group: str 
 async def _change(
     core: Core, context: Context, path: str, edit: EntryEdit, operation: str, recursive: bool
 ) -> PointerRow:
-    """Change an entry and, when `recursive`, all below it first, each in a commit of its own.
+    """Change an entry and, when `recursive`, all below it first, many in a commit.
 
     Where the caller may not change one of them, none is changed.
     """
@@ -64,35 +69,66 @@ async def _change(
         raise not_found(path)
     edit(place, place.entry)
     if recursive and place.entry.is_directory:
-        everything = replace(context, superuser=True)
-        mounts = parse(await read_catalogue(core)).mounts
-        below = [
-            child_path(directory, child.name)
-            async for child, directory in walk_tree(core, everything, place.path)
-            if child.uuid not in mounts  # the rights of a volume are those of its top, at its owner
-        ]
+        below = await _below(core, context, place.path)
+        time_slice = TimeSlice()
         for child in below:
-            found = await find_place(core, await name(core, child))
+            await time_slice.share()
+            found = await find_place(core, child)
             if found.entry is not None:  # else it was moved meanwhile
                 edit(found, found.entry)
-        for child in reversed(below):
-            await _change(core, context, child, edit, operation, False)
+        while below:
+            last = partial(_change_last, core, context, below[-AT_ONCE:], edit, operation)
+            del below[-await retry(path, last) :]
 
     async def attempt() -> PointerRow:
         place = await find_place(core, names)
-        old = place.entry
-        if old is None:
+        if place.entry is None:
             raise not_found(path)
-        entry = edit(place, old)
-        if entry == old:
-            return entry.wire(place.directory, core.node)
         change = Change(dates=core.dates, context=context)
-        entry = change.record(entry, place.parent, place.directory, operation)
-        change.replace(place, entry)
-        await commit(core, change)
+        entry = _add(change, place, edit(place, place.entry), operation)
+        if change.log:
+            await commit(core, change)
         return entry.wire(place.directory, core.node)
 
     return await retry(path, attempt)
+
+
+async def _below(core: Core, context: Context, path: str) -> list[PathNames]:
+    """List what is below a directory, but for volumes: their rights are those of their tops, at their owners."""
+    everything = replace(context, superuser=True)
+    mounts = parse(await read_catalogue(core)).mounts
+    time_slice, below = TimeSlice(), list[PathNames]()
+    async for child, directory in walk_tree(core, everything, path):
+        await time_slice.share()
+        if child.uuid not in mounts:
+            below.append((*split_path(directory), child.name))
+    return below
+
+
+async def _change_last(core: Core, context: Context, some: Sequence[PathNames], edit: EntryEdit, operation: str) -> int:
+    """Change the last ones of these that fit into a commit, and return their number; at least one does."""
+    change, count, time_slice = Change(dates=core.dates, context=context), 0, TimeSlice()
+    most = core.store.capabilities.largest_batch
+    for names in reversed(some):
+        await time_slice.share()
+        if count and await is_full(core, change, most):
+            break
+        place = await find_place(core, names)
+        if place.entry is not None:
+            _add(change, place, edit(place, place.entry), operation)
+        count += 1
+    if change.log:
+        await commit(core, change)
+    return count
+
+
+def _add(change: Change, place: Place, entry: Entry, operation: str) -> Entry:
+    """Add what an entry is to be to a change; return it at its version then."""
+    if entry == place.entry:
+        return entry
+    entry = change.record(entry, place.parent, place.directory, operation)
+    change.replace(place, entry)
+    return entry
 
 
 async def whoami(core: Core, context: Context) -> PrincipalInfo:

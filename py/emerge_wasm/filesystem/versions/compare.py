@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 from ...codec import decode, encode, references_in
@@ -19,6 +20,7 @@ from ..layout.moment import read_moment
 from ..layout.place import Above, PathNames, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key
 from ..objects.write import Write, change_objects
+from ..time_slice import TimeSlice
 from ..tree.find import REMOVED, find, find_place, find_version, name
 from ..tree.links import newest_record
 from ..tree.load import load_state
@@ -86,12 +88,13 @@ async def _bring_back(core: Core, context: Context, names: PathNames, version: i
         entry = await _link_again(core, context, change, record, at, directory)
         at, directory = at.inside(entry.uuid), child_path(directory, entry.name)
     pointer: PointerRow | None = None
-    pending = [(gone, at, directory)]
+    pending, time_slice = deque([(gone, at, directory)]), TimeSlice()
     while pending:  # parents first, in as many commits as the store's largest batch requires
+        await time_slice.share()
         if await is_full(core, change, core.store.capabilities.largest_batch):
             await commit(core, change)
             change = Change(dates=core.dates, context=context)
-        record, at, directory = pending.pop(0)
+        record, at, directory = pending.popleft()
         entry = await _link_again(core, context, change, record, at, directory)
         pointer = pointer or entry.wire(directory, core.node)
         if entry.is_directory:
@@ -154,9 +157,11 @@ async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]
     """Return the removals of a directory's entries that were removed with the tree at the path `top`."""
     found: dict[bytes, VersionRecord] = {}
     start, end = parent, prefix_end(parent)
+    time_slice = TimeSlice()
     while True:
         rows = await core.store.scan("links", start, end, limit=PAGE_ROWS)
         for key, value in rows:
+            await time_slice.share()
             if value[:1] == b"-" and (raw := (await core.store.get([("versions", key[-24:])]))[0]) is not None:
                 record = VersionRecord.unpack(raw)
                 newest = await newest_record(core, key[-24:-8])
