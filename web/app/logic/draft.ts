@@ -2,14 +2,15 @@
 
 import type { Field, SaveConflict } from "../../protocol";
 import { checkText } from "./literal";
+import { own, withOwn, withoutOwn } from "./own";
 
 /** Field name -> edited text. A field that reads as stored is not in it. */
 export type Draft = Record<string, string>;
 
 export function editDraft(draft: Draft, fields: Field[], name: string, text: string): Draft {
   const stored = fields.find((field) => field.name === name);
-  const { [name]: _, ...rest } = draft;
-  return stored === undefined || stored.text === text ? rest : { ...rest, [name]: text };
+  const rest = withoutOwn(draft, name);
+  return stored === undefined || stored.text === text ? rest : withOwn(rest, name, text);
 }
 
 /** The draft over fields that were read again: edits that now read as stored, or have no field any more, go. */
@@ -18,13 +19,11 @@ export function rebaseDraft(draft: Draft, fields: Field[]): Draft {
 }
 
 export function checkDraft(draft: Draft, fields: Field[]): Record<string, string> {
-  const problems: Record<string, string> = {};
-  for (const field of fields) {
-    const text = draft[field.name];
-    const problem = text === undefined ? null : checkText(field.kind, text);
-    if (problem !== null) problems[field.name] = problem;
-  }
-  return problems;
+  const found = fields.map(({ name, kind }): [string, string | null] => {
+    const text = own(draft, name);
+    return [name, text === undefined ? null : checkText(kind, text)];
+  });
+  return Object.fromEntries(found.filter((each): each is [string, string] => each[1] !== null));
 }
 
 export type Side = "theirs" | "mine";
@@ -64,11 +63,7 @@ export function findTheirs(conflict: SaveConflict, base: Field[]): string[] {
 
 /** What to save over their version: the fields for which mine was chosen. Null while one is undecided. */
 export function resolveDifferences(rows: Difference[], choice: Record<string, Side>): Draft | null {
-  const changes: Draft = {};
-  for (const row of rows) {
-    const side = choice[row.name] ?? row.suggested;
-    if (side === null) return null;
-    if (side === "mine") changes[row.name] = row.mine;
-  }
-  return changes;
+  const sides = rows.map((row) => own(choice, row.name) ?? row.suggested);
+  if (sides.includes(null)) return null;
+  return Object.fromEntries(rows.filter((_, at) => sides[at] === "mine").map(({ name, mine }) => [name, mine]));
 }

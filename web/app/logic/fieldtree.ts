@@ -2,6 +2,7 @@
 
 import type { Field } from "../../protocol";
 import type { Draft } from "./draft";
+import { own } from "./own";
 import type { TreeNode } from "./rich";
 import { formatValue, parseValue, type Value } from "./value";
 
@@ -29,7 +30,7 @@ export function treeOfFields(fields: Field[], draft: Draft): TreeNode {
   };
 
   const children = fields.map((field) => {
-    const text = draft[field.name] ?? field.text;
+    const text = own(draft, field.name) ?? field.text;
     const value = field.kind === "str" || field.kind === "text" || field.size > field.text.length ? null : parseValue(text);
     return value === null ? { key: field.name, text: cut(field.kind === "str" || field.kind === "text" ? JSON.stringify(text) : text) } : walk(field.name, value);
   });

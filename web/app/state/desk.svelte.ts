@@ -3,6 +3,7 @@
 import type { Failure, Field, ObjectView, Pointer, StateFormat, Where } from "../../protocol";
 import { editDraft, rebaseDraft } from "../logic/draft";
 import { makeFailure, toFailure } from "../logic/failure";
+import { withoutOwn } from "../logic/own";
 import { fullPath, isWithin, keyOf, nameOf, parentPath } from "../logic/path";
 import { followMove, type Change } from "../logic/tree";
 import type { Route } from "../logic/route";
@@ -90,8 +91,7 @@ export class Desk {
     if (view === null || this.readOnly) return;
     const base = this.edit?.view ?? view;
     const draft = editDraft(this.edit?.draft ?? {}, base.fields, name, text);
-    const problems = { ...this.edit?.problems };
-    delete problems[name];
+    const problems = withoutOwn(this.edit?.problems ?? {}, name);
     this.put(base, { view: base, draft, problems, failure: null, conflict: this.edit?.conflict ?? null, saving: false });
   }
 
@@ -128,8 +128,7 @@ export class Desk {
   drop(name: string): void {
     const edit = this.edit;
     if (edit === null) return;
-    const { [name]: _, ...draft } = edit.draft;
-    this.put(edit.view, { ...edit, draft });
+    this.put(edit.view, { ...edit, draft: withoutOwn(edit.draft, name) });
   }
 
   #fresh(view: ObjectView): Edit {

@@ -3,6 +3,7 @@
 import type { TableClass, TableRow } from "../../protocol";
 import { formatAge, formatBytes } from "../logic/format";
 import { classOf } from "../logic/path";
+import { own } from "../logic/own";
 import type { Column } from "./column";
 import { filterKind, type FilterKind } from "./filter";
 
@@ -70,7 +71,7 @@ function fieldColumn(name: string, annotation: string, first: boolean): FieldCol
   return {
     id: OWN + name, label: name, field: name, own: true, annotation, first, kind, filter: filterKind(annotation),
     title: annotation === "" ? name : `${name}: ${annotation}`,
-    text: (row) => row.cells[name] ?? "",
+    text: (row) => own(row.cells, name) ?? "",
     size: number ? 100 : 150,
   };
 }
