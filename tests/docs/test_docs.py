@@ -243,7 +243,7 @@ FACTS = {
         f"`{event.END}`",
         f"every {event.HEARTBEAT_SECONDS:g} s",
         f"| {mebi(event.SIZE_LIMIT)}; a longer one closes the connection | {mebi(RELAY.message)};",
-        f"{ServerChannels().per_peer:,} a client, {ServerChannels().total:,} in all | {RELAY.requests},",
+        f"{ServerChannels().each:,} a principal, {ServerChannels().total:,} in all | {RELAY.requests},",
         f"{RELAY.queue:,} and {mebi(RELAY.queue_bytes)}",
         *(f"{number.value} {number.name.lower()[:4]}" for number in codec.value.Ext if number.value in (2, 3, 4, 6)),
     ],

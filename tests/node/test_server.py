@@ -83,7 +83,7 @@ def service() -> Service:
 
 @pytest.fixture
 async def server(service: Service) -> AsyncIterator[RpcServer]:
-    server = RpcServer(service.dispatch, FREE, heartbeat=0.2, per_client=100, limit=100_000)
+    server = RpcServer(service.dispatch, FREE, heartbeat=0.2, each=100, limit=100_000)
     await server.start()
     yield server
     await server.stop()

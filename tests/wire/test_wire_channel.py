@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.wire import event
 from emerge_wasm.wire.client import ClientProtocol, ReplyKind
 from emerge_wasm.wire.event import Ids
-from emerge_wasm.wire.server import ChannelEnded, CreditGranted, RequestRefused, ServerChannels, ServerRequest
+from emerge_wasm.wire.server import FEW, ChannelEnded, CreditGranted, RequestRefused, ServerChannels, ServerRequest
+from tests.scale import examples
 
 IDS = Ids()
 
@@ -147,14 +151,33 @@ def test_an_id_is_echoed_with_its_type(key: bytes | str) -> None:
     assert event.decode(server.ok(request.channel, None)).header["response_to"] == key
 
 
-def test_too_many_requests_are_refused() -> None:
-    server = ServerChannels(per_peer=2, total=3)
-    ask = lambda peer: server.receive(peer, event.encode({"message_id": IDS()}, "get", []), 0.0)  # noqa: E731
-    assert [type(ask(peer)) for peer in "aab"] == [ServerRequest] * 3
-    for peer in "ac":
-        refused = ask(peer)
-        assert isinstance(refused, RequestRefused)
-        assert type(event.read_error(event.decode(refused.payload))) is LimitExceeded
+@settings(max_examples=examples(30), deadline=None)
+@given(
+    each=st.integers(1, 40),
+    total=st.integers(8, 60),
+    greedy=st.lists(st.sampled_from("abcdef"), min_size=40, max_size=120),
+    connections=st.integers(1, 3),
+)
+def test_nobody_takes_the_room_of_another(each: int, total: int, greedy: list[str], connections: int) -> None:
+    """Whatever others ask for, through however many connections, who has nothing under way is let in."""
+    server = ServerChannels(each=each, total=total, account=lambda peer, _: str(peer)[0])
+    load = Counter[str]()
+
+    def ask(peer: str) -> bool:
+        action = server.receive(peer, event.encode({"message_id": IDS()}, "get", []), 0.0)
+        if isinstance(action, RequestRefused):
+            error = event.read_error(event.decode(action.payload))
+            assert type(error) is LimitExceeded and str(load[peer[0]]) in error.message
+            return False
+        load[peer[0]] += 1
+        return True
+
+    for number, who in enumerate(greedy):
+        ask(f"{who}{number % connections}")
+    assert max(load.values()) <= each
+    assert all(load[who] >= min(FEW, each, greedy.count(who)) for who in load)
+    assert sum(load.values()) <= total + FEW * len(load)
+    assert all(ask(f"new{number}") for number in range(min(FEW, each)))
 
 
 def test_what_cannot_be_read_is_answered_where_there_is_a_channel() -> None:

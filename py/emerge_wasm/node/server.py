@@ -19,7 +19,7 @@ from ..clients.transports.endpoint import bind_again, bind_here, bind_socket, ch
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
 from ..errors import EmergeError, Invalid, PermissionDenied, Unavailable
-from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
+from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, Wire, find_operation
 from ..wire.answer import Answers, AtOnce, PromptAnswer
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload, size_of
 from ..wire.loop_watch import STALL_SECONDS
@@ -56,10 +56,10 @@ class RpcServer:
     """Serve a dispatch over ZeroMQ.
 
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
-    event in bytes (a longer one closes its sender's connection); `per_client` and `total` bound the requests
-    under way. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it. With `keys` other
-    machines may connect too, and each caller is who the ring says, looked up for every message. `read` and `store`
-    answer what needs no task, or give None.
+    event in bytes (a longer one closes its sender's connection); `each` and `total` bound the requests under way, of
+    one principal and of all. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it. With
+    `keys` other machines may connect too, and each caller is who the ring says, looked up for every message. `read` and
+    `store` answer what needs no task, or give None.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RpcServer:
         name: str = "emerge",
         heartbeat: float = HEARTBEAT_SECONDS,
         limit: int = SIZE_LIMIT,
-        per_client: int = 1024,
+        each: int = 1024,
         total: int = 8192,
         context: Context | None = None,
         keys: Authenticator | None = None,
@@ -79,7 +79,7 @@ class RpcServer:
     ) -> None:
         self.name = name
         self.endpoint = ""
-        self.channels = ServerChannels(heartbeat=heartbeat, limit=limit, per_peer=per_client, total=total)
+        self.channels = ServerChannels(heartbeat=heartbeat, limit=limit, each=each, total=total, account=self._account)
         self._bind = check_endpoint(bind, keys=keys is not None)
         self._keys = keys
         self._dispatch = dispatch
@@ -129,7 +129,6 @@ class RpcServer:
             self._send_soon,
             self._read,
             self._tell_stall,
-            self._account,
         )
         self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
@@ -197,12 +196,15 @@ class RpcServer:
             raise Unavailable(f"node {self.name} is about to show a new key", remedy="connect again", moved=True)
         return self._context if self._keys is None else caller_of(self._keys, request.channel.peer)
 
-    def _account(self, peer: Hashable) -> Hashable | None:
-        """Whose streams a peer's are: of the principal of a key, whatever its connections; a member has many users."""
-        if not isinstance(peer, KeyedPeer) or self._keys is None:
-            return peer
-        entry = self._keys.find(peer.key)
-        return peer if entry is None else None if entry.role == MEMBER else entry.name
+    def _account(self, peer: Hashable, wanted: Wire | None) -> Hashable:
+        """Whom a request is counted for: the principal of a key or, where many call through one program as relays and
+        nodes are, the one that it names, whatever their connections; else the connection."""
+        if isinstance(peer, KeyedPeer) and self._keys is not None:
+            entry = self._keys.find(peer.key)
+            if entry is not None and entry.role != MEMBER:
+                return entry.name
+        named = wanted.get("as") if wanted else ""
+        return named if named and isinstance(named, str) else peer
 
     def _follow_keys(self, change: KeyChange) -> None:
         """End what those receive who are let in no longer; show a new key, which ends all connections."""

@@ -48,8 +48,6 @@ class Answers:
     `read` makes the answer to a request without a task, or gives None where `handle` is to; it is the same answer. A
     peer's requests are begun in the order in which they came all the same. `late` hears of a request one of whose steps
     held up the loop, and for how many seconds.
-
-    `account` names whose streams a peer's are, for the limit of those that are not read; None: they have no limit.
     """
 
     def __init__(
@@ -60,13 +58,11 @@ class Answers:
         send_frames: Callable[[Hashable, EventFrames], None] | None = None,
         read: Callable[[ServerRequest], PromptAnswer | None] = lambda request: None,
         late: Callable[[ServerRequest, float], None] = lambda request, seconds: None,
-        account: Callable[[Hashable], Hashable | None] = lambda peer: peer,
     ) -> None:
         self.channels = channels
         self.channels.frames = send_frames is not None
         self._read = read
         self._late = late
-        self._account = account
         self._unbegun: dict[Hashable, int] = {}  # tasks by peer
         self._send_frames = send_frames
         self._handle = handle
@@ -243,15 +239,15 @@ class Answers:
         waiting = self._credit[channel] = asyncio.Event()
         try:
             if len(self._credit) > UNREAD:
-                self._end_unread(self._account(channel.peer))
+                self._end_unread(channel.account)
             await waiting.wait()
         finally:
             del self._credit[channel]
 
-    def _end_unread(self, account: Hashable | None) -> None:
+    def _end_unread(self, account: Hashable) -> None:
         """End the streams above the limit that wait the longest to be read."""
-        own = [each for each in self._credit if each.open and self._account(each.peer) == account]
-        for channel in own[:-UNREAD] if account is not None else ():
+        own = [each for each in self._credit if each.open and each.account == account]
+        for channel in own[:-UNREAD]:
             error = LimitExceeded(
                 f"{UNREAD} streams of yours are not read, and this one for the longest time",
                 remedy="read them, or close those that are not needed, and call again",

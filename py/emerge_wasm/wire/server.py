@@ -7,7 +7,7 @@ identifies the connection: the identity frames of a ROUTER, a WebSocket.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,12 +31,18 @@ from .event import (
 
 CREDIT_LIMIT = 1_000_000
 
+FEW = 16
+"""Requests under way that everybody may have."""
+
 
 @dataclass(slots=True, eq=False)
 class ServerChannel:
-    """One request being answered. The caller waits for `credit` > 0 before each item and before the stream's end."""
+    """One request being answered. The caller waits for `credit` > 0 before each item and before the stream's end.
+    `account` is whom it is counted for.
+    """
 
     peer: Hashable
+    account: Hashable
     id: Id
     opened: float
     last: float  # when the client was last heard from
@@ -93,23 +99,25 @@ class ServerChannels:
     """All open channels of one server.
 
     `heartbeat` is in seconds, 0 for none; `limit` the largest event in bytes, `cost` the most that one may
-    cost to decode (`codec.cost`); `per_peer` and `total` bound the
-    requests under way (above them: ERR LimitExceeded); `credit` is the number of items that a stream may send before it
+    cost to decode (`codec.cost`); `each` and `total` bound the
+    requests under way (see `_has_room`); `credit` is the number of items that a stream may send before it
     is granted more, equal on both sides. `dropped` counts events that could not be read or belong to no channel.
-    `frames`: answers may go in several frames to who takes them.
+    `frames`: answers may go in several frames to who takes them. `account` tells whom a peer's request with this
+    context is counted for: the peer by default.
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
     limit: int = SIZE_LIMIT
     cost: int = REQUEST_COST
-    per_peer: int = 1024
+    each: int = 1024
     total: int = 8192
     credit: int = 1
     dropped: int = 0
     frames: bool = False
     ids: Ids = field(default_factory=Ids)
+    account: Callable[[Hashable, Wire | None], Hashable] = lambda peer, context: peer
     _channels: dict[tuple[Hashable, Id], ServerChannel] = field(default_factory=dict)
-    _load: dict[Hashable, int] = field(default_factory=dict)  # open channels by peer
+    _load: dict[Hashable, int] = field(default_factory=dict)  # open channels by account
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -168,9 +176,9 @@ class ServerChannels:
             return
         channel.open = False
         del self._channels[channel.peer, channel.id]
-        load = self._load.pop(channel.peer) - 1
+        load = self._load.pop(channel.account) - 1
         if load:
-            self._load[channel.peer] = load
+            self._load[channel.account] = load
 
     def all(self) -> list[ServerChannel]:
         """Every open channel."""
@@ -178,7 +186,7 @@ class ServerChannels:
 
     def of_peer(self, peer: Hashable) -> list[ServerChannel]:
         """The open channels of a peer, to be closed and cancelled when it is gone."""
-        return [channel for channel in self._channels.values() if channel.peer == peer] if peer in self._load else []
+        return [channel for channel in self._channels.values() if channel.peer == peer]
 
     def tick(self, now: float) -> ServerTick:
         """Send heartbeats on channels older than half a heartbeat, and close those whose client fell silent."""
@@ -203,16 +211,20 @@ class ServerChannels:
         context = found.header.get("context")
         if context is not None and not isinstance(context, dict):
             return self._refuse(key, Invalid(f"{found.name[:80]}: the call's context is not a map"))
-        load = self._load.get(peer, 0)
-        if load >= self.per_peer:
-            return self._refuse(key, _too_many("requests of one client", self.per_peer))
-        if len(self._channels) >= self.total:
-            return self._refuse(key, _too_many("requests", self.total))
+        account = self.account(peer, context)
+        load = self._load.get(account, 0)
+        if not self._has_room(load):
+            return self._refuse(key, _too_many(load))
         frames = self.frames and found.header.get(event.FRAMES) is True
-        channel = ServerChannel(peer, key, now, now + self.heartbeat, self.credit, frames)
+        channel = ServerChannel(peer, account, key, now, now + self.heartbeat, self.credit, frames)
         self._channels[peer, key] = channel
-        self._load[peer] = load + 1
+        self._load[account] = load + 1
         return ServerRequest(channel, found.name, list(found.args), context, size)
+
+    def _has_room(self, load: int) -> bool:
+        """Whether an account with so many requests under way may have one more. It may have FEW, whatever others have;
+        else no more than are left of `total`, so that the first ones leave as much to those who come later."""
+        return load < min(self.each, max(FEW, self.total - len(self._channels)))
 
     def _follow(self, channel: ServerChannel, found: Event, now: float) -> CreditGranted | ChannelEnded | None:
         channel.last = max(channel.last, now)
@@ -249,5 +261,9 @@ class ServerChannels:
         return RequestRefused(event.encode_error(self.ids, key, error), error)
 
 
-def _too_many(what: str, limit: int) -> LimitExceeded:
-    return LimitExceeded(f"more than {limit} {what} are under way", remedy="wait for some to end", limit=what)
+def _too_many(load: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"{load} requests of yours are under way, and more may not now",
+        remedy="wait for some to end; those of others are not counted",
+        limit="requests",
+    )
