@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from emerge_wasm.clients.keys.local_key import FOLDER
 from tests import forkserver, without_sandbox
 from tests.backends import Started
 from tests.scale import SCALE, TURN
@@ -30,6 +34,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("emerge", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine is busy
 settings.load_profile("emerge")
+
+if FOLDER not in os.environ:  # nodes that tests kill leave their keys: not among those of the user
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="emerge-keys-")  # pytest's workers inherit it
+    atexit.register(shutil.rmtree, os.environ[FOLDER], ignore_errors=True)
 
 gc.disable()  # all the thousands of tests that are collected stay: looking for garbage takes a third of the time
 

@@ -489,7 +489,8 @@ class NodeInfo(ScrubSummary):
     its next read what any has acknowledged. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
     or "" (not at all); `python` runs the node, `pythons` its code, each for what the ones before it cannot parse;
     `packages` are those that it may import there beside the standard library of this Python, by
-    module, with their versions ("": unknown). `scrubbed` is when all its
+    module, with their versions ("": unknown). `open`: whether every program of its machine may do everything there.
+    `scrubbed` is when all its
     blocks were last read ("": never), `lost` how many were amiss then and could not be made again."""
 
     node: str
@@ -506,6 +507,7 @@ class NodeInfo(ScrubSummary):
     pythons: list[str]
     packages: dict[str, str]
     principal: str
+    open: bool
 
 
 MemberState = Literal["here", "unreachable", "away", "unjoined"]

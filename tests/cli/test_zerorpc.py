@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pytest
+
 from emerge_wasm import EmergeFile, connect
-from tests.conftest import Server
+from tests.conftest import Server, start_server
 
 CLIENT = """
 import sys, zerorpc
@@ -47,10 +50,29 @@ class Number(EmergeFile):
         return self.n / 0
 
 
-def test_a_real_zerorpc_client(place: Server) -> None:
+@pytest.fixture(scope="module")
+def open_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A node as clients of that kind need it: they show no key."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('open')}/node.db"
+    server = start_server("node", "start", "--port", "0", "--store", store, "--open")
+    yield server
+    assert server.stop() == 0
+
+
+def test_it_is_a_guest_where_the_node_is_not_open(place: Server) -> None:
     with connect(place.host) as fs:
+        fs.store(Number(name="private", path="/zerorpc-private"))
+    asked = "import sys, zerorpc; print(zerorpc.Client(sys.argv[1]).cat('/zerorpc-private/private.n'))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked, place.found["node"]], capture_output=True, text=True, timeout=60
+    )
+    assert not done.stdout and "PermissionDenied: a guest may not" in done.stderr
+
+
+def test_a_real_zerorpc_client(open_node: Server) -> None:
+    with connect(open_node.host) as fs:
         fs.storeall(Number(name=f"o{n:04}", path="/zerorpc", n=n) for n in range(1000))
-    command = [sys.executable, "-c", CLIENT, place.found["node"]]
+    command = [sys.executable, "-c", CLIENT, open_node.found["node"]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == [
         "Number 1",
@@ -103,7 +125,7 @@ REFUSED: list[list[object]] = [
 ]
 
 
-def test_each_refusal_is_told_to_a_plain_client(place: Server) -> None:
-    command = [sys.executable, "-c", REFUSALS, place.found["node"], json.dumps(REFUSED)]
+def test_each_refusal_is_told_to_a_plain_client(open_node: Server) -> None:
+    command = [sys.executable, "-c", REFUSALS, open_node.found["node"], json.dumps(REFUSED)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.stdout.splitlines() == ["end"], done.stderr

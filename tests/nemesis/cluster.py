@@ -217,6 +217,7 @@ def volumes(
             args += ["--store", "sqlite:///node.db"]
             args += ["--join", made.members[0].endpoint] if made.members else []
             args += ["--keys", "keys", "--key", name] if host else ["--name", name]
+            args += ["--open"] if older and not host and name != NAMES[count - 1] else []  # it can show no key
             args += ["--rebuild-after", REBUILD_SECONDS]
             if host:
                 _give_keys(where / "keys", name, pairs)

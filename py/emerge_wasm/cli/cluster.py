@@ -8,7 +8,7 @@ from itertools import islice
 import click
 
 from ..errors import PartialAnswer
-from ..results import CopyRow, MemberEventRow, MemberRow, VolumeRow
+from ..results import CopyRow, MemberEventRow, MemberRow, NodeInfo, VolumeRow
 from .session import Session, pass_session
 from .show import date_text, print_fields, print_json, print_table
 
@@ -19,6 +19,7 @@ def hello(session: Session) -> None:
     """Tell which node answers, over which kind of store."""
     found = session.fs.hello()
     print_json(found) if session.json else print_fields(found)
+    _warn_of_open(found)
 
 
 @click.command()
@@ -37,9 +38,16 @@ def nodes(session: Session, watch: bool, number: int | None) -> None:
         print_json(found)
         return
     print_table([[_mark(row), row["node"] or "-", row["rpc"]] for row in found])
+    _warn_of_open(session.fs.hello())
     for row in found:
         if "error" in row:
             click.echo(f"warning: {row['rpc']} cannot be joined now, and is tried again: {row['error']}", err=True)
+
+
+def _warn_of_open(found: NodeInfo) -> None:
+    if found.get("open"):  # an older node does not say
+        what = f"warning: node {found['node']} is OPEN: every program of its machine may do everything there (--open)"
+        click.secho(what, fg="yellow", err=True)
 
 
 def _mark(row: MemberRow) -> str:

@@ -22,6 +22,7 @@ import click
 from ..clients.buffer import keep_buffers
 from ..clients.keys.credential import KEYS_FOLDER, Credential, find_credential, own_pair
 from ..clients.keys.key_pair import SUFFIX
+from ..clients.keys.local_key import LocalKey
 from ..clients.transports.address import DEFAULT_PORT, endpoint_of
 from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid, NotFound, Unavailable
@@ -42,6 +43,8 @@ POLL_SECONDS = 0.25
 
 SCRUB_RATE, SCRUB_DAYS, REBUILD_SECONDS = 8.0, 30.0, 600.0
 MEGABYTE = 1 << 20
+
+OPEN = "OPEN: every program of this machine may do everything here, whoever runs it (--open)"
 
 Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
 
@@ -128,6 +131,7 @@ async def start_node(
     scrub_days: float = SCRUB_DAYS,
     rebuild_after: float = REBUILD_SECONDS,
     drains: bool = False,
+    open_to_all: bool = False,
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -167,6 +171,7 @@ async def start_node(
         host=host,
         advertise_pub=advertise_pub,
         drains=drains,
+        local_key=None if open_to_all or keys is not None else LocalKey(),
     )
     return await stack.enter_async_context(made)
 
@@ -201,8 +206,8 @@ def node_keys(bind: str, key: str | None, folder: Path) -> Credential | None:
         ) from None
 
 
-async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
-    """Serve a node by HTTP too; its address."""
+async def start_rest(stack: AsyncExitStack, node: Node, port: int, *, open_to_all: bool = False) -> tuple[str, str]:
+    """Serve a node by HTTP too: its address, and the file of the token that its user's programs show there, if any."""
     try:
         from ..rest.node_server import RESTNodeServer
     except ImportError as error:
@@ -210,8 +215,9 @@ async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
     from ..context import Context
 
     context = Context(getpass.getuser(), superuser=True, via="rest")
-    server = await stack.enter_async_context(RESTNodeServer(node.dispatch, port=port, context=context))
-    return str(server.url)
+    key = None if open_to_all else LocalKey()
+    server = await stack.enter_async_context(RESTNodeServer(node.dispatch, port=port, context=context, local_key=key))
+    return str(server.url), key.file if key is not None else ""
 
 
 async def start_relay(
@@ -270,6 +276,12 @@ unsafe_run_option = click.option(
     "--unsafe-run",
     is_flag=True,
     help="Run methods in processes that are closed in by nothing: whoever may store a class may do here what you may.",
+)
+open_option = click.option(
+    "--open",
+    "open_to_all",
+    is_flag=True,
+    help="Let every program of this machine do everything, whoever runs it: for clients without a key, as zerorpc's.",
 )
 preload_option = click.option(
     "--preload", default="", metavar="NAMES", help="Packages that methods may import: pandas,shapely."
@@ -363,6 +375,7 @@ def node() -> None:
 )
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @click.option("--while-input", is_flag=True, help="End with the standard input: for a program beside which it runs.")
+@open_option
 @run_timeout_option
 @unsafe_run_option
 @preload_option
@@ -389,6 +402,7 @@ def node_start(
     drains: bool,
     rest: int | None,
     while_input: bool,
+    open_to_all: bool,
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
@@ -419,15 +433,19 @@ def node_start(
             scrub_days=scrub_days,
             rebuild_after=rebuild_after,
             drains=drains,
+            open_to_all=open_to_all,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:
-            found["rest"] = await start_rest(stack, started, rest)
-        return found
+            found["rest"], found["token"] = await start_rest(stack, started, rest, open_to_all=open_to_all)
+        return {**found, "open": OPEN} if open_to_all and credential is None else found
 
     def text(found: dict[str, str]) -> str:
         more = f" and {found['rest']}" if "rest" in found else ""
-        return f"node {name} serves {found['store']} at {found['node']}{more}\n{found['sandbox']}"
+        if found.get("token"):
+            more += f' (curl --oauth2-bearer "$(cat {found["token"]})")'
+        said = [f"node {name} serves {found['store']} at {found['node']}{more}", found["sandbox"]]
+        return "\n".join([found["open"], *said] if "open" in found else said)
 
     run_until_stopped(serve, lambda found: _announce(session, found, text(found)), while_input=while_input)
 
@@ -505,6 +523,7 @@ def relay_start(
 @wheels_option
 @packages_option
 @browsers_option
+@open_option
 @run_timeout_option
 @unsafe_run_option
 @preload_option
@@ -521,6 +540,7 @@ def up(
     wheels: tuple[Path, ...],
     packages: tuple[str, ...],
     browsers: int | None,
+    open_to_all: bool,
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
@@ -541,7 +561,13 @@ def up(
         bind = f"tcp://127.0.0.1:{node_port}"
         runner, sandbox = await start_runner(stack, unsafe=unsafe_run, preload=preload, pythons=pythons)
         started = await start_node(
-            stack, name=default_name(), bind=bind, store=store, runner=runner, run_timeout=run_timeout
+            stack,
+            name=default_name(),
+            bind=bind,
+            store=store,
+            runner=runner,
+            run_timeout=run_timeout,
+            open_to_all=open_to_all,
         )
         server = await start_relay(
             stack,
@@ -565,11 +591,13 @@ def up(
             "token": token,
             "dir": str(folder),
             "sandbox": sandbox,
+            **({"open": OPEN} if open_to_all else {}),
         }
 
     def text(found: dict[str, str]) -> str:
+        loud = f"\n{found['open']}\n" if "open" in found else ""
         return (
-            f"\n  page   {found['page']}\n  node   {found['node']}\n  data   {folder.resolve()}\n\n"
+            f"{loud}\n  page   {found['page']}\n  node   {found['node']}\n  data   {folder.resolve()}\n\n"
             f"{found['sandbox']}\n\nCtrl-C stops both."
         )
 

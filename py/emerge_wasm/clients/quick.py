@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 import msgpack
 
 from ..straight import run_straight
+from .keys.local_key import LocalAddress
 from .pointer_reads import AsOf, PointerReads
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ GREETING = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL".ljust(64, b"\0")
 """ZMTP's first 64 bytes: its version, and that nothing is encrypted."""
 
 READY = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER"
+NAME = b"\x08Identity\0\0\0"
+"""What comes before the name of the connection, and its size in a byte."""
+
 MORE, LONG, COMMAND = 1, 2, 4
 """Flags of a frame: others of its message follow, its size has eight bytes, it is no part of a message."""
 
@@ -56,8 +60,7 @@ class QuickNode:
     """A node at an endpoint, without keys, that is asked one thing at a time. Raises Declined."""
 
     def __init__(self, endpoint: str) -> None:
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        self._address = host.strip("[]"), int(port)
+        self._endpoint = endpoint
         self._socket: socket.socket | None = None
 
     async def get(self, path: str, version: int = 0, as_of: str = "") -> PointerRow:
@@ -89,13 +92,16 @@ class QuickNode:
         return answer
 
     def _open(self) -> None:
-        self._socket = socket.create_connection(self._address, CONNECT_SECONDS)
+        local = LocalAddress(self._endpoint)
+        host, _, port = local.address.removeprefix("tcp://").rpartition(":")
+        self._socket = socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(GREETING)
         greeting = self._read(len(GREETING))
         if greeting[:1] + greeting[9:11] != b"\xff\x7f\x03" or greeting[12:32] != GREETING[12:32]:
             raise Declined
-        self._send(COMMAND, READY)
+        name = local.proof
+        self._send(COMMAND, READY + NAME + bytes([len(name)]) + name)
         flags, said = self._frame()
         if not flags & COMMAND or not said.startswith(READY[:6]):
             raise Declined

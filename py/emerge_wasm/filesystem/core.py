@@ -55,6 +55,8 @@ class Core:
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)
     """Hashes of class bundles known to be in the store."""
+    is_open: bool = False
+    """Whether it is served to every program of its machine as its superuser."""
     directories: dict[PathNames, bytes] = field(default_factory=dict)
     """Uuids of directories when last seen: hints that each use verifies."""
     writers: KeyedLock[PathNames] = field(default_factory=KeyedLock)

@@ -183,6 +183,7 @@ async def hello(core: Core, context: Context) -> NodeInfo:
         "pythons": pythons_of(core),
         "packages": packages_of(core),
         "principal": context.principal,
+        "open": core.is_open,
         **scrubber.summary(core),
     }
 

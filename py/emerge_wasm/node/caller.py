@@ -11,6 +11,9 @@ from ..cluster.authenticator import Authenticator
 from ..context import Context
 from ..errors import Invalid, PermissionDenied, Unavailable
 
+GUEST = Context(via="guest")
+"""Who calls on this machine without the key of the node's user: nobody in particular."""
+
 MEMBER_CALL = "member"
 """What the context of a member's call says as the way it came."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from ..clients.keys.local_key import LocalKey
 from ..clients.transports.endpoint import advertise, without_port
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.authenticator import Authenticator
@@ -41,7 +42,7 @@ class Node:
     `bind` is where clients and other nodes call (port 0: a free one, see `endpoint`), `pub` where the node
     announces; `join` are endpoints of nodes of a cluster to enter, `mount` the paths where things that this node has
     before that are to stay. `limits` are those of RpcServer; `context` says who its
-    clients are.
+    clients are: all of them, or with a `local_key` those who can read it; others are guests.
 
     With `keys` other machines may reach it, and everybody is who the ring says; the node has the name of its key.
     `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds; `advertise_pub`
@@ -66,6 +67,7 @@ class Node:
         times: Times = TIMES,
         context: Context | None = None,
         keys: Authenticator | None = None,
+        local_key: LocalKey | None = None,
         advertise: str = "",
         copies: Path | None = None,
         host: str = "",
@@ -110,10 +112,12 @@ class Node:
             heartbeat=heartbeat,
             context=context,
             keys=keys,
+            local_key=local_key,
             read=router.read,
             store=router.store,
             **(limits or {}),
         )
+        filesystem.core.is_open = keys is None and local_key is None
         self.admission = Admission(self.volumes)
         conflicts = Conflicts(router.dispatch, self.volumes.local)
         self.former = FormerVolumes(self.volumes, conflicts)

@@ -15,6 +15,7 @@ from time import perf_counter
 import zmq
 
 from ..clients.keys.known_keys import MEMBER
+from ..clients.keys.local_key import LocalKey
 from ..clients.transports.endpoint import bind_again, bind_here, bind_socket, check_endpoint, leave_here
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
@@ -25,7 +26,7 @@ from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload, size_of
 from ..wire.loop_watch import STALL_SECONDS
 from ..wire.server import ServerChannels, ServerRequest
 from .at_once import AT_ONCE
-from .caller import MEMBER_CALL, KeyedPeer, caller_of, revoked
+from .caller import GUEST, MEMBER_CALL, KeyedPeer, caller_of, revoked
 
 log = logging.getLogger("emerge.node")
 
@@ -35,6 +36,7 @@ QUEUE = 1000
 RETRY_SECONDS = 0.005
 
 ASK = "ask in your own name"
+WITHOUT_KEY = "run it as the user who started this node"
 
 NOTICE_SECONDS = 0.25
 """How long at least who asks is told that connections are about to end."""
@@ -58,8 +60,9 @@ class RpcServer:
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
     event in bytes (a longer one closes its sender's connection); `each` and `total` bound the requests under way, of
     one principal and of all. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it. With
-    `keys` other machines may connect too, and each caller is who the ring says, looked up for every message. `read` and
-    `store` answer what needs no task, or give None.
+    a `local_key` they are those who show that they can read it, and all others are guests. With `keys` other machines
+    may connect too, and each caller is who the ring says, looked up for every message. `read` and `store` answer what
+    needs no task, or give None.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class RpcServer:
         total: int = 8192,
         context: Context | None = None,
         keys: Authenticator | None = None,
+        local_key: LocalKey | None = None,
         read: ReadAtOnce | None = None,
         store: PromptStore | None = None,
     ) -> None:
@@ -82,6 +86,7 @@ class RpcServer:
         self.channels = ServerChannels(heartbeat=heartbeat, limit=limit, each=each, total=total, account=self._account)
         self._bind = check_endpoint(bind, keys=keys is not None)
         self._keys = keys
+        self._local_key = local_key if keys is None else None
         self._dispatch = dispatch
         self._read_at_once = read
         self._store_promptly = store
@@ -103,7 +108,7 @@ class RpcServer:
         """Bind and serve; return the endpoint that clients connect to.
 
         Raises:
-            Invalid: the port is taken.
+            Invalid: the port is taken, or the key for this machine cannot be kept.
         """
         keys = self._keys
         if keys is not None:
@@ -119,7 +124,12 @@ class RpcServer:
         }
         for option, value in options.items():
             socket.setsockopt(option, value)
+        if self._local_key is not None:
+            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a name that nobody can guess is its maker's, again and again
+            self._local_key.prepare(self._bind)
         self.endpoint = bind_socket(socket, self._bind)
+        if self._local_key is not None:
+            self._local_key.keep(self.endpoint)
         if keys is None:
             bind_here(socket, self.endpoint)
         self._answers = Answers(
@@ -145,6 +155,8 @@ class RpcServer:
         if self._socket is not None:
             leave_here(self.endpoint)
             self._socket.close()
+            if self._local_key is not None:
+                self._local_key.remove()
 
     def _receive(self, frames: list[bytes]) -> None:
         if self._answers is None or len(frames) < 2:
@@ -178,6 +190,8 @@ class RpcServer:
         if inner is not None:
             if self._keys is not None and caller.via != MEMBER_CALL:
                 raise PermissionDenied(f"{name[:80]!r} is called by members of the cluster only", remedy=ASK)
+            if caller is GUEST:
+                raise PermissionDenied(f"{name[:80]!r} is called by nodes of the cluster only", remedy=WITHOUT_KEY)
             return inner(name, args, caller.narrowed(request.context))
         if name.startswith("_zerorpc_"):
             return _at_once(answer_builtin(self.name, name, args))
@@ -194,11 +208,16 @@ class RpcServer:
     def _caller(self, request: ServerRequest) -> Context:
         if self._move is not None and not self._move.done():
             raise Unavailable(f"node {self.name} is about to show a new key", remedy="connect again", moved=True)
-        return self._context if self._keys is None else caller_of(self._keys, request.channel.peer)
+        peer = request.channel.peer
+        if self._keys is not None:
+            return caller_of(self._keys, peer)
+        return self._context if self._local_key is None or self._local_key.lets_in(peer) else GUEST
 
     def _account(self, peer: Hashable, wanted: Wire | None) -> Hashable:
         """Whom a request is counted for: the principal of a key or, where many call through one program as relays and
-        nodes are, the one that it names, whatever their connections; else the connection."""
+        nodes are, the one that it names, whatever their connections; else the connection. All guests are one."""
+        if self._local_key is not None and not self._local_key.lets_in(peer):
+            return GUEST
         if isinstance(peer, KeyedPeer) and self._keys is not None:
             entry = self._keys.find(peer.key)
             if entry is not None and entry.role != MEMBER:

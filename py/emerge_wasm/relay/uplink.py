@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import zmq
 
-from ..clients.keys.credential import Credential, split_key
+from ..clients.keys.credential import Credential
 from ..clients.keys.handshake import KeyChoice
 from ..clients.transports.endpoint import endpoint_here
 from ..clients.transports.zeromq import DrainedSocket
@@ -80,7 +80,7 @@ class Probe:
         self._keys.protect(socket)
         monitor = socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED | _FAILED)
         self._monitor = DrainedSocket(monitor, self._observe)
-        socket.connect(self._keys.endpoint)
+        socket.connect(self._keys.address)
         self._socket = DrainedSocket(socket, lambda frames: self._calls.receive(frames[-1]))
 
     def _disconnect(self) -> None:
@@ -140,6 +140,10 @@ class Probe:
 
     def _observe(self, frames: list[bytes]) -> None:
         event = int.from_bytes(frames[0][:2], "little")
+        if event == zmq.Event.HANDSHAKE_SUCCEEDED and self._keys.needs_new_name:
+            self._disconnect()
+            self._open()
+            return
         self._connected = event == zmq.Event.HANDSHAKE_SUCCEEDED
         if not self._connected:
             self._calls.lose(Unavailable("the node went away"))
@@ -223,7 +227,10 @@ class Uplink:
         socket = make_dealer()
         if self._credential is not None:
             self._credential.protect(socket, node.key)
-        socket.connect(endpoint_here(split_key(node.endpoint)[0]))
+        choice = KeyChoice(self._credential, node.endpoint)
+        if choice.local is not None:
+            choice.local.show(socket)
+        socket.connect(endpoint_here(choice.address))
         return socket
 
     def missing(self) -> str:

@@ -26,9 +26,13 @@ class HTTPRefused(Exception):
 
 
 class Gate:
-    """Tell who sent a request to a node. `token` "" admits whoever reaches the address, but no foreign pages."""
+    """Tell who sent a request to a node. `token` "" admits whoever reaches the address, but no foreign pages; with
+    `guests`, so does any other, as nobody in particular."""
 
-    def __init__(self, context: Context, token: str, host: str, origins: Iterable[str]) -> None:
+    def __init__(
+        self, context: Context, token: str, host: str, origins: Iterable[str], *, guests: bool = False
+    ) -> None:
+        self._guest = Context(via="guest") if guests else None
         self._context = context
         self._token = token.encode()
         self._host = host
@@ -39,12 +43,14 @@ class Gate:
     def admit(self, connection: HTTPConnection) -> Context:
         """Return who asks; HTTPRefused for a foreign page or without the token."""
         check_origin(connection, self._host, self._origins)
-        if self._token:
-            shown = bearer(connection)
+        shown = bearer(connection)
+        if self._token and not (self._guest and shown is None):
             if shown is None or not hmac.compare_digest(shown.encode("utf-8", "replace"), self._token):
                 raise unknown("the node's token")
         elif host_name(connection) not in self._names:  # a page whose name was turned to this machine's address
             raise HTTPRefused(403, PermissionDenied("this node has another name", remedy="call it by 127.0.0.1"))
+        elif self._guest is not None:
+            return self._guest
         return self._context
 
 

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from ..clients.keys.local_key import LocalKey
 from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
 from ..operations import Context, Dispatch
@@ -29,8 +30,9 @@ class RESTNodeServer:
     """Serve a filesystem, a node, or any dispatch at `http://host:port/api/v1`; the caller closes what is served.
 
     `token` is what callers must show ("": whoever reaches the address may call). `context` says who they are; a call
-    may narrow it. Beyond loopback it listens only with a token and with `origins`, the https:// addresses of the TLS
-    proxy in front. Port 0 takes a free one, see `url` after `start`.
+    may narrow it. With a `local_key` these are who shows it as their token, and who shows none is a guest. Beyond
+    loopback it listens only with a token and with `origins`, the https:// addresses of the TLS proxy in front. Port 0
+    takes a free one, see `url` after `start`.
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class RESTNodeServer:
         context: Context | None = None,
         origins: Iterable[str] = (),
         limits: RequestLimits | None = None,
+        local_key: LocalKey | None = None,
     ) -> None:
         proxies = tuple(origins)
         check_address(host, token, proxies)
         dispatch = served if callable(served) else served.dispatch
-        gate = Gate(context or Context(via="rest"), token, host, proxies)
+        self._local_key = local_key
+        text = token if local_key is None else local_key.text
+        gate = Gate(context or Context(via="rest"), text, host, proxies, guests=local_key is not None)
         self.rest = RESTApp(dispatch, gate.admit, limits or RequestLimits())
         self._server = HttpServer(Starlette(routes=[Mount(PREFIX, self.rest)]), host, port, ws="none", lifespan="off")
 
@@ -60,14 +65,18 @@ class RESTNodeServer:
         """Serve.
 
         Raises:
-            Invalid: the port is taken.
+            Invalid: the port is taken, or the key for this machine cannot be kept.
         """
         await self._server.start()
+        if self._local_key is not None:
+            self._local_key.keep(self.url)
         return self
 
     async def stop(self) -> None:
         """End the requests under way, and close; a second call does nothing."""
         await self._server.stop(self.rest.stop)
+        if self._local_key is not None:
+            self._local_key.remove()
 
     async def __aenter__(self) -> Self:
         return await self.start()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import EmergeError, PermissionDenied
 from ..transports.failover import Unsent
 from .credential import Credential, split_key
+from .local_key import LocalAddress
 
 if TYPE_CHECKING:
     import zmq
@@ -18,12 +19,14 @@ RECONNECT_MAX = 2000
 class KeyChoice:
     """The keys of which the node at an endpoint must show one, tried in turn: that which fitted last, then the others.
 
-    `node` is the name of the node that is meant, if one is. Without a credential nothing is encrypted.
+    `node` is the name of the node that is meant, if one is. Without a credential nothing is encrypted, and a node on
+    this machine is shown that its user's key can be read here.
     """
 
     def __init__(self, credential: Credential | None, endpoint: str, node: str = "") -> None:
         self.credential = credential
         self.endpoint, _ = split_key(endpoint)
+        self.local = LocalAddress(self.endpoint) if credential is None else None
         self.current = ""
         self._stated = endpoint
         self._node = node
@@ -38,13 +41,15 @@ class KeyChoice:
             Invalid: none is known, or the address names one and this process has none of its own.
             NotFound: the own key's file is gone.
         """
-        if self.credential is None:
-            self._left = [""]
+        if self.local is not None:
+            self._left, self._up = [""], False
+            self.local.refresh()
             if self._stated != self.endpoint:
                 raise PermissionDenied(
                     f"{self.endpoint} is to be called by key, and no key of your own is named", remedy=GET_KEY
                 )
             return
+        assert self.credential is not None
         found = self.credential.servers(self._stated, self._node)
         self._left = sorted(found, key=lambda key: key != self._fitted)
 
@@ -53,12 +58,29 @@ class KeyChoice:
         if not self._left:
             return False
         self.current = self._left.pop(0)
-        if self.credential is not None:
+        if self.local is not None:
+            self.local.show(socket)
+        elif self.credential is not None:
             import zmq
 
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX)
             self.credential.protect(socket, self.current)
         return True
+
+    @property
+    def address(self) -> str:
+        """Where to connect: a name of this machine is taken for the address where its node listens."""
+        return self.endpoint if self.local is None else self.local.address
+
+    @property
+    def needs_new_name(self) -> bool:
+        """Whether a connection that was made is to be made anew, under another name: the node has another key for this
+        machine than was shown, or has seen the name, and may still answer what was asked before."""
+        return self.local is not None and (self.local.refresh() or (self._up and bool(self.local.key)))
+
+    def explain(self, error: PermissionDenied) -> PermissionDenied:
+        """Add to a node's refusal what is to be done by who showed no key."""
+        return error if self.local is None else self.local.explain(error)
 
     def fits(self) -> None:
         """The node has shown the key that was tried."""

@@ -21,6 +21,7 @@ from ...operations import Values, Wire, find_operation
 from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ...wire.frame import END, ERROR, ITEM, MEDIA_TYPE, FrameReader
 from ..fork import leave_behind, renew_in_child
+from ..keys.local_key import LocalAddress
 from ..package import missing_package
 from .rest_http import CutOff, Http, Response, Unanswered, make_http
 
@@ -60,6 +61,7 @@ class RESTTransport:
         self._begin()
         renew_in_child(self)
         self._headers = {"Content-Type": MSGPACK, "Accept": f"{MSGPACK}, {MEDIA_TYPE}"}
+        self._local = LocalAddress(url) if not token and url.startswith("http://") else None
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
@@ -177,6 +179,8 @@ class RESTTransport:
         if len(body) > SIZE_LIMIT:
             raise too_large(f"a request of {len(body)} bytes", SIZE_LIMIT, "body")
         headers = {**self._headers, "Emerge-Context": json.dumps(context)} if context else self._headers
+        if self._local is not None and (token := self._local.token):
+            headers = {**headers, "Authorization": f"Bearer {token}"}
         if self._http is None:
             self._http = _make_http(self._patience)
         return self._http.post(f"{self.url}/{name}", headers, body, silence)
@@ -208,6 +212,8 @@ class RESTTransport:
         if answer.media_type == wanted and answer.status == 200:
             return
         known = _error(body) if answer.media_type == MSGPACK and answer.status != 200 else None
+        if self._local is not None and isinstance(known, PermissionDenied) and known.message.startswith("a guest "):
+            known = self._local.explain(known)
         raise known or self._foreign(answer.status, body)
 
     def _foreign(self, status: int, body: bytes) -> EmergeError:

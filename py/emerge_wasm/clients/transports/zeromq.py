@@ -13,7 +13,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ...errors import EmergeError, Invalid, Unavailable
+from ...errors import EmergeError, Invalid, PermissionDenied, Unavailable
 from ...operations import Values, Wire
 from ...wire.call import Calls
 from ...wire.client import ClientProtocol
@@ -202,6 +202,8 @@ class ZeroMQTransport:
                 return await self._calls.call(name, args, context, unopened=unopened)
             except Unavailable as error:
                 await self._come_again(before, error)
+            except PermissionDenied as error:
+                raise self._keys.explain(error) from None
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
@@ -216,6 +218,8 @@ class ZeroMQTransport:
                 return
             except Unavailable as error:
                 await self._come_again(before, error)
+            except PermissionDenied as error:
+                raise self._keys.explain(error) from None
 
     async def _come_again(self, before: int, error: Unavailable) -> None:
         """Wait for the connection after the one on which a node said that it is about to show another key.
@@ -297,7 +301,7 @@ class ZeroMQTransport:
         failed = zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
         monitor = socket.get_monitor_socket(seen | failed | zmq.Event.HANDSHAKE_FAILED_AUTH)
         try:
-            socket.connect(self._keys.endpoint)
+            socket.connect(self._keys.address)
         except zmq.ZMQError as error:
             socket.disable_monitor()
             monitor.close(0)
@@ -327,7 +331,9 @@ class ZeroMQTransport:
         import zmq
 
         seen = int.from_bytes(frames[0][:2], "little")
-        if seen == zmq.Event.HANDSHAKE_SUCCEEDED:
+        if seen == zmq.Event.HANDSHAKE_SUCCEEDED and self._keys.needs_new_name:
+            self._open_anew()
+        elif seen == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._connected, self._hung_up, self._excused = True, False, False
             self._connections += 1
             self._keys.fits()
@@ -350,6 +356,11 @@ class ZeroMQTransport:
                     unknown=True,
                 )
             )
+
+    def _open_anew(self) -> None:
+        self._close_sockets()
+        self._keys.restart()
+        self._open_sockets()
 
     def _refused(self, how: str) -> None:
         """Handle a handshake that failed: try the node's other keys, or tell those who wait why."""
