@@ -4,6 +4,7 @@ import type { PyodideAPI, PyodideConfig } from "pyodide";
 import type { Parts } from "./protocol";
 import type { CreateCore } from "./heap.mjs";
 import { addLibraries, fetchSnapshot, type LoadPyodide, restore } from "./snapshot";
+import { completeErrors } from "./stackless";
 
 export const RECURSION = 350; // deeper recursion through C code ends the interpreter in some browsers before Python notices
 /** Whether Python can wait for a promise (JSPI). */
@@ -19,6 +20,7 @@ export interface Python {
 
 /** A Python with emerge_wasm in it, and what it was made from. All that is not `given` is fetched, at the same time. */
 export async function boot(base: string, given: Partial<Parts>): Promise<Python & { parts: Parts }> {
+  completeErrors();
   const scripts = Promise.all([import(/* @vite-ignore */ `${base}pyodide.mjs`), import(/* @vite-ignore */ `${base}pyodide.asm.mjs`)]);
   const [parts, [{ loadPyodide }, { default: create }]] = await Promise.all([
     gather(base, given),

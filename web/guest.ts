@@ -4,6 +4,7 @@
 import type { PyodideConfig } from "pyodide";
 import type { CreateCore } from "./heap.mjs";
 import { addLibraries, type LoadPyodide, restore } from "./snapshot";
+import { completeErrors } from "./stackless";
 
 /** By name, what the kernel worker fetched. */
 export interface Files {
@@ -38,6 +39,7 @@ function serve(files: Files): () => void {
 }
 
 async function boot(files: Files, port: MessagePort): Promise<void> {
+  completeErrors();
   const served = serve(files);
   const { loadPyodide } = await importText<{ loadPyodide: LoadPyodide }>(files["pyodide.mjs"]);
   const core = await importText<{ default: CreateCore }>(files["pyodide.asm.mjs"]);

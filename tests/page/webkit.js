@@ -103,7 +103,23 @@
     };
     const foreign = globalThis.eval;
     globalThis.eval = (text) => (texts.has(text) ? texts.get(text)() : foreign(text));
-    addEventListener("error", ({ error, message }) => errors.push(error instanceof Error ? `${error.name}: ${error.message}` : message));
+    // A text that is put into an editor is pasted, as a user does, where the editor takes that; Playwright would put its lines in by itself.
+    let insert;
+    const paste = (text) => {
+        const clipboardData = new DataTransfer();
+        clipboardData.setData("text/plain", text);
+        const place = document.activeElement;
+        return place.isContentEditable && !place.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    };
+    Object.defineProperty(globalThis, "__pw_bidiInsertText", {
+        get: () => (text) => (paste(text) ? undefined : insert(text)),
+        set: (made) => (insert = made),
+    });
+    // no exception: a layout that takes another frame
+    const notice = /^ResizeObserver loop completed/;
+    addEventListener("error", ({ error, message }) => {
+        if (!notice.test(message)) errors.push(error instanceof Error ? `${error.name}: ${error.message}` : message);
+    });
     addEventListener("unhandledrejection", ({ reason }) => errors.push(String(reason)));
     new PerformanceObserver((list) => requests.push(...list.getEntries().map((each) => each.name))).observe({ type: "resource", buffered: true });
     Object.defineProperty(globalThis, "__driven", { value: driven });

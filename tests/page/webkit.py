@@ -275,6 +275,8 @@ class Profile:
         self.viewport: Json | None = None
         self.tabs: dict[str, Frame] = {}
         self._blank = ""
+        self._given: dict[tuple[str, str, str], Json] = {}
+        """Cookies that were set from outside."""
 
     async def start(self) -> None:
         await self.driver.start()
@@ -284,7 +286,7 @@ class Profile:
         async with self.driver.lock:
             window, self._blank = self._blank, ""
             if not window:
-                window = (await self.driver.say("POST", "/window/new", {"type": "window"}))["handle"]
+                window = await self._new_window()
             tab = Frame(self, window)
             self.tabs[tab.id] = tab
             tab.emit("browsingContext.contextCreated", tab.info())
@@ -293,11 +295,39 @@ class Profile:
                 await self.resize(tab, self.viewport)
         return tab
 
+    async def _new_window(self) -> str:
+        if self.driver.place is None and self.tabs:  # where it was may be closed, from where none can be opened
+            await next(iter(self.tabs.values())).enter()
+        handle: str = (await self.driver.say("POST", "/window/new", {"type": "window"}))["handle"]
+        return handle
+
+    async def cookies(self) -> list[Json]:
+        """Those that the tabs would send, and what was set before there was a tab."""
+        found = {}
+        async with self.driver.lock:
+            for tab in self.tabs.values():
+                await tab.enter()
+                with suppress(Failed):
+                    found.update({_key(each): each for each in await self.driver.say("GET", "/cookie")})
+        return [*found.values()] if self.tabs else [*self._given.values()]
+
+    async def give_cookie(self, cookie: Json) -> None:
+        async with self.driver.lock:
+            await self.driver.say("POST", "/cookie", {"cookie": cookie})
+            self._given[_key(cookie)] = cookie
+
+    async def forget_cookies(self) -> None:
+        self._given.clear()
+        async with self.driver.lock:
+            for tab in self.tabs.values():
+                await tab.enter()
+                await self.driver.say("DELETE", "/cookie")
+
     async def close(self, tab: Frame) -> None:
         """Close a tab, but not the browser with the last one. The lock is held."""
         await tab.enter()
         if len(self.tabs) == 1:
-            self._blank = (await self.driver.say("POST", "/window/new", {"type": "window"}))["handle"]
+            self._blank = await self._new_window()
         await self.driver.say("DELETE", "/window")
         del self.tabs[tab.id]
         tab.end()
@@ -394,6 +424,19 @@ class Bridge:
 
     async def _end_profile(self, params: Json) -> None:
         await self._profiles.pop(params["userContext"]).stop()
+
+    async def _cookies(self, params: Json) -> Json:
+        found = await self._profiles[params["partition"]["userContext"]].cookies()
+        same = [{**each, "sameSite": each.get("sameSite", "None").lower()} for each in found]
+        return {"cookies": [{**each, "value": {"type": "string", "value": each["value"]}} for each in same]}
+
+    async def _give_cookie(self, params: Json) -> None:
+        given = {key: value for key, value in params["cookie"].items() if value is not None}
+        given |= {"value": given["value"]["value"], "sameSite": given.get("sameSite", "none").capitalize()}
+        await self._profiles[params["partition"]["userContext"]].give_cookie(given)
+
+    async def _forget_cookies(self, params: Json) -> None:
+        await self._profiles[params["partition"]["userContext"]].forget_cookies()
 
     async def _open(self, params: Json) -> Json:
         return {"context": (await self._profiles[params["userContext"]].open()).id}
@@ -495,6 +538,10 @@ class Bridge:
         self._find(params["target"]).disowned += params["handles"]
 
 
+def _key(cookie: Json) -> tuple[str, str, str]:
+    return cookie["name"], cookie.get("domain", ""), cookie.get("path", "/")
+
+
 def _file(path: Path) -> Json:
     kind = mimetypes.guess_type(path)[0] or ""
     return {"name": path.name, "type": kind, "data": base64.b64encode(path.read_bytes()).decode()}
@@ -562,6 +609,9 @@ HANDLERS: dict[str, Callable[[Bridge, Json], Awaitable[Json | None]]] = {
     "browsingContext.traverseHistory": Bridge._traverse,
     "browsingContext.captureScreenshot": Bridge._picture,
     "browsingContext.locateNodes": Bridge._locate,
+    "storage.getCookies": Bridge._cookies,
+    "storage.setCookie": Bridge._give_cookie,
+    "storage.deleteCookies": Bridge._forget_cookies,
     "input.performActions": Bridge._act,
     "input.setFiles": Bridge._choose_files,
     "script.addPreloadScript": Bridge._preload,

@@ -115,6 +115,13 @@ def test_a_traceback_shows_the_cell(tab: Tab) -> None:
     assert "emerge_wasm" not in failure["traceback"]
 
 
+def test_an_error_without_a_stack_ends_who_awaits_it(tab: Tab) -> None:
+    """As WebKit's are of what fails outside of any script, such as a fetch."""
+    lost = "const lost = new TypeError('lost'); delete lost.stack; Promise.reject(lost)"
+    failure = tab.cell(f"from pyodide.code import run_js\nawait run_js({lost!r})")["failure"]
+    assert failure["message"].endswith("TypeError: lost")
+
+
 def test_a_syntax_error_shows_the_line_alone(tab: Tab) -> None:
     failure = tab.cell("x = = 3")["failure"]
     assert failure["message"] == "SyntaxError: invalid syntax"
