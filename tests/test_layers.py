@@ -52,7 +52,7 @@ FILESYSTEM = [
     {"runner", "change", "keyed_lock", "lease", "time_slice"},
     {"core"},
     {"execution"},
-    {"indexes"},
+    {"indexes", "quota"},
     {"commit"},
     {"tree"},
     {"objects"},

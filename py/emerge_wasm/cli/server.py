@@ -132,6 +132,7 @@ async def start_node(
     rebuild_after: float = REBUILD_SECONDS,
     drains: bool = False,
     open_to_all: bool = False,
+    quotas: tuple[str, ...] = (),
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -139,6 +140,7 @@ async def start_node(
     except ImportError as error:
         raise _missing(error, "node") from None
     from ..filesystem import Filesystem
+    from ..filesystem.quota import read_quotas
     from ..filesystem.repair.schedule import ScrubSchedule
     from ..operations import Context
     from ..stores import open_store
@@ -154,6 +156,7 @@ async def start_node(
         run_timeout=run_timeout,
         poll=poll,
         scrub=ScrubSchedule(int(scrub_rate * MEGABYTE), scrub_days, rebuild_after),
+        quotas=read_quotas(quotas),
     )
     stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
@@ -294,6 +297,13 @@ python_option = click.option(
     help="Another Python here, for code of newer grammar than this one's: python3.13, or its path; may be repeated.",
 )
 
+quota_option = click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="What each may have who is no superuser: objects=10000, bytes=2G, running=20 (seconds a minute); repeatable.",
+)
 wheels_option = click.option(
     "--wheels",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -380,6 +390,7 @@ def node() -> None:
 @unsafe_run_option
 @preload_option
 @python_option
+@quota_option
 @pass_session
 def node_start(
     session: Session,
@@ -407,6 +418,7 @@ def node_start(
     unsafe_run: bool,
     preload: str,
     pythons: tuple[str, ...],
+    quotas: tuple[str, ...],
 ) -> None:
     """Start a node; Ctrl-C stops it."""
     credential = node_keys(bind, key, keys)
@@ -434,6 +446,7 @@ def node_start(
             rebuild_after=rebuild_after,
             drains=drains,
             open_to_all=open_to_all,
+            quotas=quotas,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:
@@ -528,6 +541,7 @@ def relay_start(
 @unsafe_run_option
 @preload_option
 @python_option
+@quota_option
 @pass_session
 def up(
     session: Session,
@@ -545,6 +559,7 @@ def up(
     unsafe_run: bool,
     preload: str,
     pythons: tuple[str, ...],
+    quotas: tuple[str, ...],
 ) -> None:
     """Start a node and a relay here, and open the page; Ctrl-C stops both, data stay in --dir."""
     if folder.exists() and not folder.is_dir():
@@ -568,6 +583,7 @@ def up(
             runner=runner,
             run_timeout=run_timeout,
             open_to_all=open_to_all,
+            quotas=quotas,
         )
         server = await start_relay(
             stack,

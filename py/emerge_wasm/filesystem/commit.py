@@ -19,6 +19,7 @@ from .indexes.unique import taken_by
 from .layout.ancestry import DirectoryGone
 from .layout.catalogue import CATALOGUE, parse
 from .layout.touched import Frozen, Taken
+from .quota import USAGE
 
 T = TypeVar("T")
 
@@ -52,8 +53,10 @@ async def commit(core: Core, change: Change) -> None:
     Raises:
         Stale: the data that the change is based on has changed.
         Conflict: a unique index already holds these values for another object.
+        LimitExceeded: it is above the quota of an owner.
         Unavailable: it may not be acknowledged, though it is made (`details["unknown"]`).
     """
+    usage = USAGE.of(core)
     for _ in range(ATTEMPTS):
         try:
             batch = await finish(core, change)
@@ -65,7 +68,7 @@ async def commit(core: Core, change: Change) -> None:
         except Taken as error:
             raise await taken_by(core, change.context, error) from None
         try:
-            positions = await commit_batch(core, batch)
+            positions = await _commit_counted(core, change, batch) if usage.counts else await commit_batch(core, batch)
             break
         except Conflict as error:
             if (error.details.get("space"), error.details.get("key")) != CATALOGUE:
@@ -76,6 +79,16 @@ async def commit(core: Core, change: Change) -> None:
     if change.following is not None and change.following.defined is not None:
         await read_catalogue(core)
     await core.made(positions)
+
+
+async def _commit_counted(core: Core, change: Change, batch: Batch) -> list[int]:
+    usage = USAGE.of(core)
+    added = await usage.admit(core, change)
+    try:
+        return await commit_batch(core, batch)
+    except BaseException:
+        usage.forget(added)
+        raise
 
 
 async def commit_batch(core: Core, batch: Batch) -> list[int]:

@@ -25,6 +25,7 @@ from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
 from .objects import code, compose, copy, read, reference, retention, write
 from .objects.store_queue import StoreQueue
+from .quota import USAGE, Quotas, Usage
 from .repair import file, keeper, scrubber
 from .repair.schedule import ScrubSchedule
 from .runner import Runner
@@ -63,17 +64,19 @@ class Filesystem:
         clock: Callable[[], str] = utc_now,
         poll: float | None = None,
         scrub: ScrubSchedule | None = None,
+        quotas: Quotas | None = None,
     ) -> Filesystem:
         """Open the filesystem in an opened store, and create it when the store is empty.
 
         `run_timeout` and `poll` are in seconds; `poll` is how often a watch looks for changes by other processes.
-        `scrub`: how its blocks are read in the background, if they are.
+        `scrub`: how its blocks are read in the background, if they are. `quotas`: what each principal may have of it.
         """
         uuid = await _identify(store)
         whole = with_blocks(store)
         await whole.blocks.begin()
         core = Core(whole, node, uuid, whole.blocks, url, Dates(clock), poll)
         EXECUTION.set(core, CodeExecution(runner, run_timeout))
+        USAGE.set(core, Usage(quotas or Quotas()))
         core.position = await log.newest_position(core)
         busy = await builder.has_work(core)
         filesystem = cls(core)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from time import monotonic
 
 from ...errors import LimitExceeded
 
@@ -122,14 +123,24 @@ class Capacity:
 
 
 class Seat:
-    """The seat of one run, held by `async with`."""
+    """The seat of one run, held by `async with`. `ran` is called with the seconds for which it was held, each time
+    that it is given away."""
 
-    def __init__(self, capacity: Capacity, size: int, principal: str = "", depth: int = 0) -> None:
+    def __init__(
+        self,
+        capacity: Capacity,
+        size: int,
+        principal: str = "",
+        depth: int = 0,
+        ran: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self._capacity = capacity
         self._size = size
         self._principal = principal
         self._depth = depth
+        self._ran = ran
         self._held = False
+        self._since = 0.0
         self._kept = False
         self._waits = 0  # how many things the run waits for at once
         self._lent = False
@@ -138,7 +149,7 @@ class Seat:
     async def __aenter__(self) -> None:
         """Hold the seat for the run."""
         await self._take()
-        self._held = True
+        self._hold()
 
     async def __aexit__(self, *_: object) -> None:
         self._leave()
@@ -165,8 +176,7 @@ class Seat:
         if self._capacity.may_lend():
             self._capacity.lent += 1
             self._lent = True
-            self._held = False
-            self._capacity.leave()
+            self._give_away()
         else:
             self._kept = True
             self._capacity.kept += 1
@@ -185,7 +195,7 @@ class Seat:
             return
         await self._take(back=True)
         if self._lent:
-            self._held = True
+            self._hold()
             self._get_back()
         else:  # the run ended meanwhile
             self._capacity.leave()
@@ -204,5 +214,13 @@ class Seat:
     def _leave(self) -> None:
         self._get_back()
         if self._held:
-            self._held = False
-            self._capacity.leave()
+            self._give_away()
+
+    def _hold(self) -> None:
+        self._held = True
+        self._since = monotonic()
+
+    def _give_away(self) -> None:
+        self._held = False
+        self._ran(monotonic() - self._since)
+        self._capacity.leave()

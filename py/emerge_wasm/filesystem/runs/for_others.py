@@ -10,16 +10,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
-from ...context import Context, asker, queue_of
+from ...context import Context, asker
 from ...errors import EmergeError, Unavailable
 from ...operations import Values, Wire
 from ..core import Core
 from ..execution import EXECUTION
 from ..runner import EvaluateCall, RunCall
-from .capacity import Seat
 from .event_queue import Feed
 from .host import Caller, inside
-from .invoke import CAPACITY, runner_of
+from .invoke import runner_of, seat_of
 from .operations import PARTS
 
 
@@ -41,7 +40,7 @@ async def run_part(
     call = RunCall(path, pointer, state, bundles, method, list(args), dict(kwargs), seconds, asker(context), True)
     if core.dispatch is None:
         raise Unavailable("this filesystem is not a node's", path=path)
-    seat = Seat(CAPACITY.of(core), runner.size, queue_of(call.principal), len(context.runs))
+    seat = seat_of(core, context, runner)
     feed = Feed(PARTS)
     host = Caller(
         core.dispatch,

@@ -17,6 +17,7 @@ from ..execution import EXECUTION
 from ..layout.record import Entry
 from ..objects.read import load_bundles
 from ..objects.write import save_run
+from ..quota import USAGE
 from ..runner import KEEP, READ, RunCall, Runner, RunOutcome
 from ..tree.find import Found, find
 from ..tree.load import load_state
@@ -69,6 +70,18 @@ def runner_of(core: Core, path: str) -> Runner:
     if runner is None:
         raise Unavailable("this filesystem runs no code", path=path, remedy="get the object and run its method there")
     return runner
+
+
+def seat_of(core: Core, context: Context, runner: Runner) -> Seat:
+    """Return the seat of a run, which its caller pays for.
+
+    Raises:
+        LimitExceeded: their methods have run for as long as they may in this minute.
+    """
+    usage = USAGE.of(core)
+    usage.check_running(context)
+    ran = partial(usage.ran, context)
+    return Seat(CAPACITY.of(core), runner.size, queue_of(asker(context)), len(context.runs), ran)
 
 
 async def invoke(
@@ -158,7 +171,7 @@ async def _run(
     )
     assert core.dispatch is not None
     runner = runner_of(core, path)
-    seat = Seat(CAPACITY.of(core), runner.size, queue_of(asker(context)), len(context.runs))
+    seat = seat_of(core, context, runner)
     host = Caller(core.dispatch, partial(inside, acting, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
         outcome = await EXECUTION.of(core).run(runner, call, host, acting, seat)
