@@ -21,6 +21,20 @@ test("a deed has its id until it is known what came of it", () => {
   expect(deeds.begin("save", SAVE)!.deed).toEqual({ id: third.deed.id, again: true });
 });
 
+test("a run that is asked for while another one of the same words goes is one more", () => {
+  const deeds = new Deeds();
+  const RUN = { where: "cluster", path: "/a", method: "sell", args: "5", place: "there", run: undefined };
+  const [first, second] = [deeds.begin("run", RUN)!, deeds.begin("run", RUN)!];
+  expect(second.deed.again).toBe(false);
+  expect(second.deed.id).not.toBe(first.deed.id);
+  first.settle(true);
+  second.settle(false);
+  const again = deeds.begin("run", RUN)!;
+  expect(again.deed).toEqual({ id: first.deed.id, again: true });
+  again.settle(false);
+  expect(deeds.begin("run", RUN)!.deed.again).toBe(false);
+});
+
 test("what changes nothing is no deed", () => {
   expect(new Deeds().begin("open", { where: "cluster", path: "/a", version: 0 })).toBeNull();
 });
@@ -29,6 +43,7 @@ test("of several changes none may be left open", () => {
   const failure = (code: string): unknown => ({ path: "/a", failure: { code } });
   expect(leavesOpen({ pointer: null, conflict: null })).toBe(false);
   expect(leavesOpen({ done: 1, failed: 1, failures: [failure("Conflict")] })).toBe(false);
+  expect(leavesOpen({ done: 1, failed: 1, total: 2, milliseconds: 3 })).toBe(false); // of a run on all: each was told
   expect(leavesOpen({ done: 1, failed: 1, failures: [failure("Unavailable")] })).toBe(true);
   expect(leavesOpen({ done: 1, failed: 200, failures: [failure("Conflict")] })).toBe(true);
 });

@@ -4,7 +4,9 @@
 
 import type { ChangeReport, Deed, DeedKind, Kind } from "./protocol";
 
-const KINDS: Record<DeedKind, true> = { save: true, change: true, loadsheet: true, keepnotebook: true, makenotebook: true, readipynb: true, upload: true };
+const KINDS: Record<DeedKind, true> = { save: true, change: true, loadsheet: true, keepnotebook: true, makenotebook: true, readipynb: true, run: true, runall: true, upload: true };
+/** Of these the same words, while the first are under way, mean one more; of others, the same. */
+const REPEATED: ReadonlySet<Kind> = new Set<Kind>(["run", "runall"]);
 const KEPT = "emerge.deeds"; // of this tab: a reload does not forget what it asked for
 const LONGEST = 10_000; // characters of a deed that is kept over a reload
 /** Milliseconds after which the same words are another deed. */
@@ -17,6 +19,8 @@ interface Open {
 
 export class Deeds {
   #open: Map<string, Open>;
+  /** Those that this page waits for now. */
+  #going = new Set<string>();
 
   constructor() {
     this.#open = new Map(readKept());
@@ -25,13 +29,16 @@ export class Deeds {
   /** A request is about to be made; its arguments without what differs each time. Null: it is no deed. */
   begin(kind: Kind, args: object): { deed: Deed; settle: (lost: boolean) => void } | null {
     if (!(kind in KINDS)) return null;
-    const key = JSON.stringify([kind, args]);
+    let key = JSON.stringify([kind, args]);
+    for (let more = 1; REPEATED.has(kind) && this.#going.has(key); more++) key = JSON.stringify([kind, args, more]);
     const before = this.#open.get(key);
     const again = before !== undefined && Date.now() - before.asked < OLD;
     const id = again ? before.id : crypto.randomUUID();
     this.#open.set(key, { id, asked: Date.now() });
+    this.#going.add(key);
     this.#keep();
     const settle = (lost: boolean): void => {
+      this.#going.delete(key);
       if (lost || this.#open.get(key)?.id !== id) return;
       this.#open.delete(key);
       this.#keep();
@@ -59,6 +66,7 @@ function readKept(): [string, Open][] {
 
 /** Whether an answer leaves open what became of something. */
 export function leavesOpen(answer: unknown): boolean {
-  const { failed = 0, failures = [] } = answer as Partial<ChangeReport>;
+  const { failed = 0, failures } = answer as Partial<ChangeReport>;
+  if (failures === undefined) return false;
   return failed > failures.length || failures.some(({ failure }) => failure.code === "Unavailable");
 }

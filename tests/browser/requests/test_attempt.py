@@ -6,6 +6,7 @@ import asyncio
 import io
 import sys
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -38,7 +39,10 @@ class Shelf(EmergeFile):
         self.held += count
         return self.held
 
-    def fail(self) -> None:
+    def look(self, count: int = 1) -> int:
+        return self.held * count
+
+    def fail(self, count: int = 0) -> None:
         raise ValueError("it is broken")
 
 
@@ -87,6 +91,11 @@ SHEET = {
     "check": False,
 }
 CELLS = [make_cell("c", "1 + 1")]
+CALLED = {
+    "method": st.sampled_from(["put", "look", "fail"]),
+    "args": st.sampled_from(["", "2"]),
+    "run": st.just(9),
+}
 REQUESTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "change": st.fixed_dictionaries({"steps": st.lists(STEP, min_size=1, max_size=3), "run": st.just(9)}),
     "save": st.fixed_dictionaries({"path": SOME, "version": VERSIONS, "changes": st.just({"held": "8"})}),
@@ -101,11 +110,13 @@ REQUESTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ).map(lambda args: {**args, "requirements": []}),
     "makenotebook": SOME.map(lambda path: {"path": path, "name": "book", "cells": CELLS, "requirements": []}),
     "readipynb": st.just({"path": "/", "name": "book", "text": '{"cells": [], "nbformat": 4}'}),
+    "run": st.fixed_dictionaries({"path": SOME, "place": st.sampled_from(["here", "there"]), **CALLED}),
+    "runall": st.fixed_dictionaries({"path": st.sampled_from(["/", "/d", "/a"]), **CALLED}),
     "upload": SOME.map(lambda path: {"path": path, "raid": 0, "size": len(FILES[3]), "upload": "u", "run": 3}),
 }
 ASKED = st.one_of([each.map(lambda args, kind=kind: (kind, args)) for kind, each in REQUESTS.items()])
-LOSSES = st.lists(st.sampled_from(["answered", "answered", "asked", "done"]), max_size=12)
-"""What becomes of the calls, one after the other: the later ones are answered."""
+LOSSES = st.lists(st.sampled_from(["answered", "answered", "asked", "half", "done"]), max_size=12)
+"""What becomes of the calls, one after the other: the later ones are answered. Of a stream half can come."""
 
 
 def test_every_deed_is_tried() -> None:
@@ -129,8 +140,17 @@ class Losing:
             raise Unavailable("the connection was lost while this was under way", remedy="look", unknown=True)
         return answer
 
-    def stream(self, name: str, args: Values, context: Wire | None = None) -> Any:
-        return self.transport.stream(name, args, context)
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> Any:
+        loss = next(self.losses, "answered") if TABLE[name].changes else "answered"
+        if loss != "asked":
+            async with aclosing(cast("Any", self.transport.stream(name, args, context))) as items:
+                async for item in items:
+                    if loss != "done":
+                        yield item
+                    if loss == "half":
+                        break
+        if loss != "answered":
+            raise Unavailable("the connection was lost while this was under way", remedy="look", unknown=True)
 
     async def close(self) -> None: ...
 
@@ -177,6 +197,7 @@ def plainly(answer: Any) -> Any:
 async def ask(tab: TwoPlaces, kind: str, args: Any, deed: Attempt | None) -> tuple[bool, Any]:
     """Ask once: whether the answer was lost, and the answer."""
     whole = {"where": "cluster", **args}
+    tab.events.clear()
     if kind == "loadsheet":
         whole["size"] = len(FILES[args["run"]])
     try:
@@ -184,6 +205,9 @@ async def ask(tab: TwoPlaces, kind: str, args: Any, deed: Attempt | None) -> tup
             answer: Any = await HANDLERS[kind](cast("Tab", tab), whole)
     except EmergeError as error:
         return error.code == "Unavailable", error.code
+    if kind == "runall":
+        ran = {each["path"]: each["text"] for each in tab.events if each["event"] == "ran"}
+        return False, [plainly(answer), ran]
     failed = [each["failure"] for each in answer.get("failures", ())] if kind == "change" else []
     lost = [each for each in failed if each["code"] == "Unavailable"]
     assert all(each["remedy"] in (AGAIN, "look") for each in lost)  # "look": what only reads was lost

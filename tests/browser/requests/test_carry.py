@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -51,8 +51,10 @@ class Bike(EmergeFile):
 class TwoPlaces:
     """What the handlers need of a tab, over two filesystems."""
 
-    def __init__(self, places: dict[str, TabPlace]) -> None:
+    def __init__(self, places: dict[str, TabPlace], runner: Runner | None = None) -> None:
         self.places = places
+        self.local, self.cluster = places.values()
+        self.runners = dict.fromkeys(places, runner)
         self.events: list[dict[str, Any]] = []
 
     def find(self, args: Any) -> TabPlace:
@@ -63,6 +65,12 @@ class TwoPlaces:
 
     async def under_way(self, number: int, work: Any) -> Any:
         return await work
+
+    async def run_alone(self, work: Any) -> Any:
+        return await work
+
+    def printer(self, number: int) -> Callable[[str], None]:
+        return lambda text: None
 
     def client(self, where: str) -> Client:
         return self.places[where].reader
@@ -81,7 +89,7 @@ async def two_places(runner: Runner | None = None) -> AsyncIterator[TwoPlaces]:
         filesystems.append(filesystem)
         places[name] = TabPlace(cast("Any", name), "")
         await places[name].gain(LocalTransport(filesystem), alone=True)
-    yield TwoPlaces(places)
+    yield TwoPlaces(places, runner)
     for filesystem in filesystems:
         await filesystem.close()
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +20,11 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.context import Context
-from emerge_wasm.errors import Unavailable
+from emerge_wasm.errors import Unavailable, error_from_wire
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.runs.inside.here import Here
+from emerge_wasm.filesystem.runs.receipt import KEPT
 from emerge_wasm.filesystem.transactions import call_record
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
@@ -46,6 +50,16 @@ class Till(EmergeFile):
 
     def lines(self, count: int) -> str:
         return "x" * count
+
+
+@dataclass
+class Found(EmergeFile):
+    """Keeps what it finds."""
+
+    results: list[int] | None = None
+
+    def query(self, fs):
+        return [till.total for till in fs.objects("/tills")]
 
 
 class Now:
@@ -173,12 +187,79 @@ async def test_ids_are_the_callers_own(client: Client, filesystem: Filesystem) -
 
 async def test_what_cannot_be_recorded_is_refused_before_it_is_done(client: Client) -> None:
     before = await position(client)
-    await refused(anext(aiter(client.once("1").runstream("/tills", "put", 1))), Invalid, "runstream")
+    await refused(anext(aiter(client.once("1").readobject("/tills/a"))), Invalid, "readobject")
     await refused(client.once("1").remote.graphql("/tills", "{ tills { total } }"), Invalid, "graphql")
     with pytest.raises(Invalid, match="empty"):
         client.once("")
     await refused(client.once("1").run("/tills/a", "lines", 2 << 20), LimitExceeded, "lines", "store it as an object")
     assert await position(client) == before
+
+
+# --- runs whose events are streamed
+async def results(client: Client, path: str, *call: Any, most: int = 99) -> dict[str, Any]:
+    """The results of a run, by their paths; it is ended after so many events."""
+    found = {}
+    async with aclosing(client.runstream(path, *call)) as events:
+        async for event in events:
+            if event["event"] == "error":
+                raise error_from_wire(event["error"])
+            if event["event"] == "result":
+                found[event["path"]] = {name: each for name, each in event.items() if name != "event"}
+            most -= 1
+            if not most:
+                break
+    return found
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["/tills", "/tills/a"]), st.sampled_from(["put", "lines"]), st.lists(st.integers(1, 4)))
+async def test_a_streamed_run_that_was_cut_off_is_made_once_however_often_it_is_asked_for(
+    client: Client, path: str, method: str, cuts: list[int]
+) -> None:
+    """What had been run when it was cut off is told again, with its receipt; the others are run."""
+    before, id = await totals(client), os.urandom(8).hex()
+    receipts = {name: len(await client.receipts(f"/tills/{name}")) for name in "ab"}
+    told: dict[str, Any] = {}
+    for most in [*cuts, 99, 99]:
+        found = await results(client.once(id), path, method, 1, most=most)
+        assert found | told == told | found, "what was told once is told so again"
+        told |= found
+    ran = ["a", "b"] if path == "/tills" else ["a"]
+    assert sorted(told) == [f"/tills/{name}" for name in ran]
+    after = await totals(client)
+    assert after == [total + (method == "put" and name in ran) for name, total in zip("ab", before, strict=True)]
+    for name in ran:
+        made = await client.receipts(f"/tills/{name}")
+        assert len(made) == min(receipts[name] + 1, KEPT)
+        assert made[0] == told[f"/tills/{name}"]["receipt"]
+
+
+async def test_who_asks_for_a_run_that_is_going_on_waits_for_it(client: Client) -> None:
+    answers = await asyncio.gather(*(results(client.once("1"), "/tills/a", "put", 1) for _ in range(5)))
+    assert answers == answers[:1] * 5
+    assert await totals(client) == [11, 10]
+
+
+async def test_a_query_with_an_id_is_made_once(client: Client) -> None:
+    await client.store(Found(name="found", path="/"))
+    assert [await client.once("1").query("/found") for _ in range(2)] == [[10, 10]] * 2
+    assert (await client.get("/found")).version == 2
+
+
+async def test_of_a_run_with_too_large_a_result_its_receipt_is_told(client: Client) -> None:
+    done = await results(client.once("1"), "/tills/a", "lines", 2 << 20)
+    for _ in range(2):
+        id = done["/tills/a"]["receipt"]["id"]
+        await refused(results(client.once("1"), "/tills/a", "lines", 2 << 20), LimitExceeded, "lines", id)
+    assert len(await client.receipts("/tills/a")) == 1
+
+
+async def test_a_run_that_failed_is_made_again(client: Client) -> None:
+    await refused(results(client.once("1"), "/tills/later", "put", 1), NotFound)
+    await client.store(Till(name="later", path="/tills"))
+    for _ in range(2):
+        await results(client.once("1"), "/tills/later", "put", 1)
+    assert await client.cat("/tills/later.total") == 1
 
 
 # --- in a transaction

@@ -8,7 +8,7 @@ transaction of one filesystem; what is refused for that is asked for without: no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
@@ -20,7 +20,23 @@ from ...operations import Transport, Values, Wire
 from ...results import CallInfo, PointerRow
 
 ONCE = frozenset(
-    {"chmod", "chown", "cp", "load", "mkdir", "mv", "putfile", "restore", "rm", "run", "store", "storeall", "update"}
+    {
+        "chmod",
+        "chown",
+        "cp",
+        "load",
+        "mkdir",
+        "mv",
+        "putfile",
+        "query",
+        "restore",
+        "rm",
+        "run",
+        "runstream",
+        "store",
+        "storeall",
+        "update",
+    }
 )
 """The changes that a deed makes once. Blocks of files, and what prepares an index, can be repeated as they are."""
 
@@ -95,11 +111,36 @@ async def call_once(transport: Transport, name: str, args: Values, context: Wire
             raise
         return await transport.call(name, args, {k: v for k, v in (context or {}).items() if k != "call_note"} or None)
     except Unavailable as error:
-        if error.details.get("unknown"):
-            raise Unavailable(error.message, path=error.path, remedy=AGAIN, **error.details) from None
-        raise
+        raise _left_open(error) from None
     made.count(name, path)
     return answer
+
+
+async def stream_once(
+    transport: Transport, name: str, args: Values, context: Wire | None
+) -> AsyncGenerator[object, None]:
+    """Make a call whose answer is streamed, once if it belongs to a deed: of what was done the result comes again."""
+    made = ATTEMPT.get()
+    if made is not None and name in ONCE:
+        context = {**(context or {}), "call_id": made.call_id(name, _path(args))}
+    items = transport.stream(name, args, context)
+    try:
+        async for item in items:
+            yield item
+    except Unavailable as error:
+        raise (error if made is None else _left_open(error)) from None
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+    if made is not None:
+        made.count(name, _path(args))
+
+
+def _left_open(error: Unavailable) -> Unavailable:
+    """Return the error with what to do where it is not known what became of a call."""
+    if not error.details.get("unknown"):
+        return error
+    return Unavailable(error.message, path=error.path, remedy=AGAIN, **error.details)
 
 
 async def recall(transport: Transport, name: str, path: str, *, at: str = "") -> Recalled | None:

@@ -10,6 +10,7 @@ from ...context import Context
 from ...errors import Invalid, LimitExceeded, Unavailable
 from ...filesystem.runs.host import CALLS
 from ...operations import Values, Wire, find_operation
+from .attempt import ATTEMPT, Attempt, attempt
 from .place import TabPlace
 
 
@@ -21,11 +22,14 @@ class PlaceHost:
         self._path = path
         self._write = write
         self._left = CALLS
+        made = ATTEMPT.get()  # whichever task makes its calls; apart from what the deed itself stores
+        self._made = made and Attempt(f"{made.id} inside", made.again)
         self._over = False
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         self._check(name, streams=False, context=context)
-        return await self._place.call(name, args, context)
+        with attempt(self._made):
+            return await self._place.call(name, args, context)
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         self._check(name, streams=True, context=context)

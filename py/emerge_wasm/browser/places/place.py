@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +17,7 @@ from ...errors import EmergeError, NotFound, Unavailable
 from ...operations import Transport, Values, Wire, find_operation
 from ...results import ChangePage, NodeInfo
 from ..protocol import PlaceName
-from .attempt import call_once
+from .attempt import call_once, stream_once
 from .changes import EmitChange, watch_changes
 
 LOG = logging.getLogger("emerge.browser")
@@ -126,13 +127,9 @@ class TabPlace:
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         await self.opened.wait()
-        items = self.now().stream(name, args, context)
-        try:
+        async with aclosing(stream_once(self.now(), name, args, context)) as items:
             async for item in items:
                 yield item
-        finally:
-            if isinstance(items, AsyncGenerator):
-                await items.aclose()
 
     async def close(self) -> None:
         """Do nothing: the connection is the tab's, not the caller's."""

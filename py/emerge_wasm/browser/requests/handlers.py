@@ -81,11 +81,21 @@ HANDLERS: dict[str, PageHandler] = {
 }
 
 DEEDS = frozenset(
-    {"save", "change", "loadsheet", "keepnotebook", "makenotebook", "readipynb", "upload"},
+    {
+        "change",
+        "keepnotebook",
+        "loadsheet",
+        "makenotebook",
+        "readipynb",
+        "run",
+        "runall",
+        "save",
+        "upload",
+    }
 )
 """The requests that change something once, however often they are asked for with one id: see `places/attempt`."""
 
-EACH_TIME = frozenset({"cell", "graphql", "index", "relive", "repair", "run", "runall"})
+EACH_TIME = frozenset({"cell", "graphql", "index", "relive", "repair"})
 """The others that change something: code of the user's, of which receipts tell; what can be repeated as it is."""
 
 CELL_KINDS = frozenset({"cell", "select", "assist", "relive"})

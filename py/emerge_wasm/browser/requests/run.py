@@ -15,8 +15,9 @@ from ...errors import Invalid, Unavailable, error_from_wire
 from ...filesystem.runner import RunCall
 from ...operations import Values, Wire
 from ...paths import child_path
-from ...results import ObjectRow, PointerRow, RunEvent, RunResult
+from ...results import ObjectRow, PointerRow, RunEvent
 from ..failure import failure_of
+from ..places.attempt import noting, recall
 from ..places.foreign_run import PlaceHost
 from ..places.place import TabPlace
 from ..protocol import RanEvent, ReceiptList, ReceiptsArgs, RunAllArgs, RunArgs, RunProgress, RunView, Sweep
@@ -36,21 +37,10 @@ async def run(tab: Tab, args: RunArgs) -> RunView:
     if args["method"] == "query" and not args["args"].strip() and (place is tab.local or args["place"] == "there"):
         return await tab.under_way(number, _query(place, args["path"]))
     if place is tab.local:
-        return await tab.under_way(number, tab.run_alone(_run_in_place(place, asked)))
+        return await tab.under_way(number, tab.run_alone(_run_there(place, asked, tab.printer(number))))
     if args["place"] == "there":
         return await tab.under_way(number, _run_there(place, asked, tab.printer(number)))
     return await tab.under_way(number, tab.run_alone(_run_here(tab, place, asked, tab.printer(number))))
-
-
-async def _run_in_place(place: TabPlace, asked: Values) -> RunView:
-    done: RunResult = await place.call("run", [*asked, True])
-    return {
-        "text": _text(done["result"]),
-        "output": done["output"],
-        "milliseconds": done["milliseconds"],
-        "pointer": done["pointer"],
-        "receipt": done["receipt"],
-    }
 
 
 async def _query(place: TabPlace, path: str) -> RunView:
@@ -85,6 +75,16 @@ async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None
 async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
     """Run a method in this browser; a changed state is stored as a version where the object lives."""
     path, method, args, kwargs = asked
+    made = await recall(place, "store", path)
+    if made is not None:
+        said = made.note or {}
+        return {
+            "text": said.get("text", ""),
+            "output": said.get("output", ""),
+            "milliseconds": said.get("milliseconds", 0.0),
+            "pointer": made.result,
+            "receipt": None,
+        }
     found: ObjectRow = await place.call("getobject", [path])
     pointer = found["pointer"]
     bundles = await place.reader.fetch_bundles(pointer["bundle"]) if pointer["bundle"] else {}
@@ -94,21 +94,20 @@ async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[s
         outcome = await tab.runners[place.name].run(call, host)
     finally:
         host.close()
-    return {
-        "text": _text(outcome.result),
-        "output": outcome.output,
-        "milliseconds": outcome.milliseconds,
-        "pointer": None if outcome.state is None else await _store(place, pointer, outcome.state),
-        "receipt": None,
-    }
+    text, output, milliseconds = _text(outcome.result), outcome.output, outcome.milliseconds
+    stored = None
+    if outcome.state is not None:
+        note = noting({"text": text, "output": output, "milliseconds": milliseconds})
+        stored = await _store(place, pointer, outcome.state, note)
+    return {"text": text, "output": output, "milliseconds": milliseconds, "pointer": stored, "receipt": None}
 
 
-async def _store(place: TabPlace, pointer: PointerRow, state: bytes) -> PointerRow:
+async def _store(place: TabPlace, pointer: PointerRow, state: bytes, note: Wire) -> PointerRow:
     """Store an object's state after a run, unless the object was changed meanwhile."""
     where = child_path(pointer["path"], pointer["name"])
     known = (pointer["class_name"], pointer["bundle"], pointer["version"], pointer["type"])
     read = ("", None, pointer["uuid"], pointer["node"])
-    changed: PointerRow = await place.call("store", [where, state, *known, *read])
+    changed: PointerRow = await place.call("store", [where, state, *known, *read], note)
     changed.pop("merged", None)
     return changed
 

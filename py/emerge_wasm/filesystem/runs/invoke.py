@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 from ...codec import encode
 from ...context import asker, queue_of
-from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
+from ...errors import Conflict, EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from ...operations import Context
-from ...results import RunResult
+from ...results import PointerRow, RunResult
+from ...store import Batch
 from ..change import Change
+from ..commit import commit_batch
 from ..core import Core, Part
 from ..execution import EXECUTION
 from ..layout.record import Entry
@@ -19,6 +22,7 @@ from ..objects.read import load_bundles
 from ..objects.write import save_run
 from ..quota import USAGE
 from ..runner import KEEP, READ, RunCall, Runner, RunOutcome
+from ..transactions.call_record import CALL_LOCKS, Call, Recorded, prune
 from ..tree.find import Found, find
 from ..tree.load import load_state
 from .capacity import Capacity, Seat
@@ -84,6 +88,57 @@ def seat_of(core: Core, context: Context, runner: Runner) -> Seat:
     return Seat(CAPACITY.of(core), runner.size, queue_of(asker(context)), len(context.runs), ran)
 
 
+async def invoke_once(
+    core: Core, context: Context, path: str, ask: RunRequest, tell: Callable[[str], None] | None = None
+) -> RunResult:
+    """Run a method, once if the call has an id: a run of that id is waited for, and answered by what is recorded of it.
+
+    The record is in the commit of the receipt. What the method changes through `fs` is not part of that, other than in
+    a call of `run` with an id, which is a transaction; so others see it while the method runs.
+
+    Raises:
+        LimitExceeded: it was run before, and its result was too large to be recorded.
+    """
+    if not context.call_id:
+        return await invoke(core, context, path, ask, tell)
+    call = Call.of(context, "runstream", f"{path} {ask.method}")
+    async with CALL_LOCKS.of(core).hold(call.digest):
+        known = await call.read(core)
+        if known is None:
+            try:
+                return await invoke(core, replace(context, call_id="", call_note=b""), path, ask, tell, call=call)
+            except Conflict:
+                known = await call.read(core)  # another process of this store may have been first
+                if known is None:
+                    raise
+    await core.acknowledge(core.position)
+    return _recorded(path, ask, known)
+
+
+def _recorded(path: str, ask: RunRequest, known: Recorded) -> RunResult:
+    done = cast("RunResult", known.result)
+    if "result" not in done:
+        raise LimitExceeded(
+            f"{ask.method} of {path} was run, and its result was too large to be kept for who asks again",
+            path=path,
+            remedy=f"see its receipt {done['receipt']['id']}: receipts(path)",
+            limit="recorded result",
+        )
+    return done
+
+
+async def _record(core: Core, context: Context, batch: Batch, call: Call, done: RunResult) -> None:
+    """Add the record of a run's call to the batch that has its receipt."""
+    if await call.read(core) is not None:
+        raise Conflict(f"the call {call.id!r} was made by another process meanwhile", remedy="ask for it again")
+    if not context.transaction:
+        await prune(core, batch, call.digest)
+    try:
+        call.put(core, batch, done)
+    except LimitExceeded:
+        call.put(core, batch, {"pointer": done["pointer"], "receipt": done["receipt"]})
+
+
 async def invoke(
     core: Core,
     context: Context,
@@ -91,10 +146,12 @@ async def invoke(
     ask: RunRequest,
     tell: Callable[[str], None] | None = None,
     found: Found | None = None,
+    call: Call | None = None,
 ) -> RunResult:
     """Run a method of the object at a path, and store what it changed.
 
-    `tell` is called with what it prints. `found` is the object, if the caller has already found it.
+    `tell` is called with what it prints. `found` is the object, if the caller has already found it. `call` is recorded
+    with it.
     """
     runner_of(core, path)
     found = found or await find(core, context, path, "x")
@@ -105,7 +162,7 @@ async def invoke(
             if waited or left < ATTEMPTS - 1:
                 found = await _find_again(core, context, path, found)
             try:
-                return await _attempt(core, context, found, ask, tell)
+                return await _attempt(core, context, found, ask, tell, call)
             except Conflict as error:
                 if not left or ask.give is not None or not _may_repeat(error, found):
                     raise
@@ -125,29 +182,43 @@ def _may_repeat(error: Conflict, found: Found) -> bool:
 
 
 async def _attempt(
-    core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
+    core: Core,
+    context: Context,
+    found: Found,
+    ask: RunRequest,
+    tell: Callable[[str], None] | None,
+    call: Call | None,
 ) -> RunResult:
     entry = found.entry
     outcome = await _run(core, context, found, ask, tell)
     receipt = make_receipt(core, context, entry, ask.method, digest(ask.encoded), outcome)
-    pointer = None
-    if outcome.state is None:
+
+    def done(pointer: PointerRow | None) -> RunResult:
+        return {
+            "result": outcome.result,
+            "output": outcome.output,
+            "milliseconds": outcome.milliseconds,
+            "pointer": pointer,
+            "receipt": receipt.made(0 if pointer is None else pointer["version"]),
+        }
+
+    async def add(change: Change, made: Entry) -> None:
+        receipt.put(change, made.version)
+        await receipt.prune(core, context, change)
+        if call is not None:
+            await _record(core, context, change, call, done(made.wire(found.directory, core.node)))
+
+    if outcome.state is not None:
+        names = found.place.names
+        return done(await save_run(core, context, names, entry, outcome.state, ask.operation, add))
+    if call is None:
         await receipt.write(core, context)
     else:
-
-        async def add(change: Change, made: Entry) -> None:
-            receipt.put(change, made.version)
-            await receipt.prune(core, context, change)
-
-        names = found.place.names
-        pointer = await save_run(core, context, names, entry, outcome.state, ask.operation, add)
-    return {
-        "result": outcome.result,
-        "output": outcome.output,
-        "milliseconds": outcome.milliseconds,
-        "pointer": pointer,
-        "receipt": receipt.made(0 if pointer is None else pointer["version"]),
-    }
+        batch = Batch()
+        receipt.put(batch, 0)
+        await _record(core, context, batch, call, done(None))
+        await commit_batch(core, batch)
+    return done(None)
 
 
 async def _run(

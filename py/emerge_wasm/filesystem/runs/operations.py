@@ -17,7 +17,7 @@ from ..layout.record import Entry, is_directory
 from ..tree.find import Found, find
 from ..tree.load import children
 from .event_queue import Feed, together
-from .invoke import RunRequest, invoke, make_request, runner_of
+from .invoke import RunRequest, invoke, invoke_once, make_request, runner_of
 
 READER = "read"
 """The method of an object that gives the bytes that it is read as."""
@@ -67,7 +67,7 @@ async def runstream(
 
 async def query(core: Core, context: Context, path: str) -> object:
     ask = make_request(path, "query", [], {}, "query")
-    return (await invoke(core, context, path, ask))["result"]
+    return (await invoke_once(core, context, path, ask))["result"]
 
 
 async def readobject(core: Core, context: Context, path: str) -> AsyncGenerator[bytes, None]:
@@ -109,7 +109,8 @@ async def _events(
 async def _one(core: Core, context: Context, path: str, shown: str, ask: RunRequest, feed: Feed | None) -> Wire:
     """Run the method of one object; return the event of its result or error."""
     try:
-        done = await invoke(core, context, path, ask, None if feed is None else lambda text: feed.write(shown, text))
+        tell = None if feed is None else lambda text: feed.write(shown, text)
+        done = await invoke_once(core, context, path, ask, tell)
     except EmergeError as error:
         return {"event": "error", "path": shown, "error": error.to_wire()}
     return {"event": "result", "path": shown, **done}
@@ -162,7 +163,10 @@ class _Sweep:
 
     async def _run_one(self, name: str, feed: Feed) -> None:
         path = child_path(self.found.path, name)
-        event = await _one(self.core, self.context, path, path, self.ask, feed if self.tell else None)
+        context = self.context
+        if context.call_id:  # each object's run is recorded by itself
+            context = replace(context, call_id=f"{context.call_id} {name}")
+        event = await _one(self.core, context, path, path, self.ask, feed if self.tell else None)
         self.progress["done"] += 1
         self.progress["failed"] += event["event"] == "error"
         self.progress["total"] = max(self.progress["total"], self.progress["done"])

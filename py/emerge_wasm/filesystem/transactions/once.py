@@ -24,8 +24,8 @@ from .transaction import OUTSIDE, TRANSACTIONS, OperationHandler, call_inside, s
 PAUSE = 0.005
 """Seconds, about, before a call that was overtaken is done again; doubled each time."""
 
-EVERY_TIME = OUTSIDE - {"graphql", "subscribe"}
-"""Operations that can be repeated as they are; `commit` takes care of its id itself."""
+EVERY_TIME = OUTSIDE - {"graphql", "subscribe"} | {"query", "runstream"}
+"""Operations that can be repeated as they are; `commit`, `query` and `runstream` take care of their ids themselves."""
 
 
 def call_once(core: Core, context: Context, name: str, handler: OperationHandler, args: Sequence[object]) -> Answer:
