@@ -4,9 +4,9 @@
 
 import type { ChangeReport, Deed, DeedKind, Kind } from "./protocol";
 
-const KINDS: Record<DeedKind, true> = { save: true, change: true, loadsheet: true, keepnotebook: true, makenotebook: true, readipynb: true, run: true, runall: true, upload: true };
+const KINDS: Record<DeedKind, true> = { save: true, change: true, graphql: true, index: true, loadsheet: true, keepnotebook: true, makenotebook: true, readipynb: true, repair: true, run: true, runall: true, upload: true };
 /** Of these the same words, while the first are under way, mean one more; of others, the same. */
-const REPEATED: ReadonlySet<Kind> = new Set<Kind>(["run", "runall"]);
+const REPEATED: ReadonlySet<Kind> = new Set<Kind>(["graphql", "run", "runall"]);
 const KEPT = "emerge.deeds"; // of this tab: a reload does not forget what it asked for
 const LONGEST = 10_000; // characters of a deed that is kept over a reload
 /** Milliseconds after which the same words are another deed. */

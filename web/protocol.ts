@@ -558,7 +558,7 @@ export interface Calls {
 }
 export type Kind = keyof Calls;
 /** Requests that change something, each once however often it is asked for as one deed. */
-export type DeedKind = "save" | "change" | "loadsheet" | "keepnotebook" | "makenotebook" | "readipynb" | "run" | "runall" | "upload";
+export type DeedKind = "save" | "change" | "graphql" | "index" | "loadsheet" | "keepnotebook" | "makenotebook" | "readipynb" | "repair" | "run" | "runall" | "upload";
 
 /** What was made under an id is not made again, but answered. `again`: it was asked for before, and what became of that is
  *  not known. */

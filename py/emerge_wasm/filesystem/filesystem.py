@@ -195,7 +195,8 @@ async def ask_graphql(
     core: Core, context: Context, path: str, query: str, variables: Wire | None, name: str
 ) -> GraphQLAnswer:
     assert core.dispatch is not None
-    return await graphql.answer(core.dispatch, context, core.store, path, query, variables, name)
+    ask = graphql.answer(core.dispatch, context, core.store, path, query, variables, name)
+    return await once.answer_once(core, context, "graphql", path, ask) if context.call_id else await ask
 
 
 async def follow_graphql(

@@ -22,6 +22,9 @@ async def create(
         Conflict: something is at the path already.
     """
     path = within(request, path)
+    known: PointerRow | None = await request.caller.recall("store", path)
+    if known is not None:
+        return _changed(known)
     state = encode(inputs.state(fields, schema_class, whole=True))
     bundle = schema_class.bundles[-1] if schema_class.bundles else ""
     members = {hash: member.data for hash, member in request.class_schema.classes.members.items()}
@@ -58,6 +61,9 @@ async def update(
     """
     path = within(request, path)
     request.forget()
+    known: PointerRow | None = await request.caller.recall("update", path)
+    if known is not None:
+        return _changed(known)
     pointer: PointerRow = await request.caller.call("get", path=path)
     if request.class_schema.class_of(pointer) != schema_class.class_name:
         raise Invalid(f"{path} is no {schema_class.class_name}", path=path, remedy=f"it is a {pointer['class_name']}")

@@ -110,6 +110,11 @@ REQUESTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ).map(lambda args: {**args, "requirements": []}),
     "makenotebook": SOME.map(lambda path: {"path": path, "name": "book", "cells": CELLS, "requirements": []}),
     "readipynb": st.just({"path": "/", "name": "book", "text": '{"cells": [], "nbformat": 4}'}),
+    "graphql": st.sampled_from(
+        ["{ shelves { held } }", 'mutation { remove(path: "/d/a") run(path: "/a", method: "put") }']
+    ).map(lambda query: {"path": "/", "query": query, "variables": ""}),
+    "index": st.just({"path": "/", "field": "held", "make": True}),
+    "repair": st.fixed_dictionaries({"path": SOME, "version": st.just(0), "run": st.just(9)}),
     "run": st.fixed_dictionaries({"path": SOME, "place": st.sampled_from(["here", "there"]), **CALLED}),
     "runall": st.fixed_dictionaries({"path": st.sampled_from(["/", "/d", "/a"]), **CALLED}),
     "upload": SOME.map(lambda path: {"path": path, "raid": 0, "size": len(FILES[3]), "upload": "u", "run": 3}),

@@ -188,7 +188,6 @@ async def test_ids_are_the_callers_own(client: Client, filesystem: Filesystem) -
 async def test_what_cannot_be_recorded_is_refused_before_it_is_done(client: Client) -> None:
     before = await position(client)
     await refused(anext(aiter(client.once("1").readobject("/tills/a"))), Invalid, "readobject")
-    await refused(client.once("1").remote.graphql("/tills", "{ tills { total } }"), Invalid, "graphql")
     with pytest.raises(Invalid, match="empty"):
         client.once("")
     await refused(client.once("1").run("/tills/a", "lines", 2 << 20), LimitExceeded, "lines", "store it as an object")

@@ -7,10 +7,18 @@ import type { Workspace } from "../state/workspace.svelte";
 
 const DIRECTORY = "/notebooks";
 
-export async function makeNotebook(workspace: Workspace, cells: NotebookCell[]): Promise<void> {
+/** Cells that were asked to be made a notebook, and what they are without their new ids: asked for again, since no answer
+ *  came, they have the same ids, by which it is known for the same notebook. */
+let unanswered: { of: string; cells: NotebookCell[] } | null = null;
+
+export async function makeNotebook(workspace: Workspace, fresh: NotebookCell[]): Promise<void> {
   const { console, session } = workspace;
   const where = console.where;
-  open(workspace, await session.port.call("makenotebook", { where, path: DIRECTORY, name: "untitled", cells, requirements: [] }));
+  const of = JSON.stringify(fresh.map((cell) => ({ ...cell, id: "" })));
+  const { cells } = (unanswered = unanswered?.of === of ? unanswered : { of, cells: fresh });
+  const pointer = await session.port.call("makenotebook", { where, path: DIRECTORY, name: "untitled", cells, requirements: [] });
+  unanswered = null;
+  open(workspace, pointer);
 }
 
 export async function importNotebook(workspace: Workspace, file: File): Promise<void> {

@@ -59,7 +59,7 @@ export class Session {
     if (this.kernel === "dead") return "Python has stopped: restart the kernel.";
     if (this.kernel === "loading") return "Python is starting.";
     if (this.refused) return "Open the link that the relay printed when it was started.";
-    return this.connection.state === "offline" ? this.connection.reason : "Connecting to the cluster.";
+    return this.connection.state === "offline" ? `The cluster is out of reach: ${this.connection.reason}.` : "Connecting to the cluster.";
   }
 
   /** The relay is there, and this browser is not signed in. */

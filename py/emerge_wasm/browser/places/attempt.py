@@ -24,6 +24,7 @@ ONCE = frozenset(
         "chmod",
         "chown",
         "cp",
+        "graphql",
         "load",
         "mkdir",
         "mv",

@@ -83,10 +83,13 @@ HANDLERS: dict[str, PageHandler] = {
 DEEDS = frozenset(
     {
         "change",
+        "graphql",
+        "index",
         "keepnotebook",
         "loadsheet",
         "makenotebook",
         "readipynb",
+        "repair",
         "run",
         "runall",
         "save",
@@ -95,8 +98,8 @@ DEEDS = frozenset(
 )
 """The requests that change something once, however often they are asked for with one id: see `places/attempt`."""
 
-EACH_TIME = frozenset({"cell", "graphql", "index", "relive", "repair"})
-"""The others that change something: code of the user's, of which receipts tell; what can be repeated as it is."""
+EACH_TIME = frozenset({"cell", "relive"})
+"""The others that change something: code of the user's, which they run anew as they like."""
 
 CELL_KINDS = frozenset({"cell", "select", "assist", "relive"})
 """The requests that the kernel of cells answers."""

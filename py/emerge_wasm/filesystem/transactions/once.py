@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import random
 from asyncio import sleep
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar, cast
 
 from ...context import Context
-from ...errors import Conflict, EmergeError, Invalid
+from ...errors import Conflict, EmergeError, Invalid, LimitExceeded
 from ...operations import Answer, find_operation
 from ...store import Batch
-from ..commit import ATTEMPTS, LONGEST_PAUSE
+from ..commit import ATTEMPTS, LONGEST_PAUSE, commit_batch
 from ..core import Core
 from ..indexes.definitions import read_catalogue
-from .call_record import CALL_LOCKS, Call, target_of
+from .call_record import CALL_LOCKS, Call, prune, target_of
 from .seen import TransactionOvertaken
 from .transaction import OUTSIDE, TRANSACTIONS, OperationHandler, call_inside, settle_all
+
+T = TypeVar("T")
 
 PAUSE = 0.005
 """Seconds, about, before a call that was overtaken is done again; doubled each time."""
 
-EVERY_TIME = OUTSIDE - {"graphql", "subscribe"} | {"query", "runstream"}
-"""Operations that can be repeated as they are; `commit`, `query` and `runstream` take care of their ids themselves."""
+EVERY_TIME = OUTSIDE | {"query", "runstream"}
+"""Operations that can be repeated as they are, and those that take care of their ids themselves."""
 
 
 def call_once(core: Core, context: Context, name: str, handler: OperationHandler, args: Sequence[object]) -> Answer:
@@ -43,6 +47,23 @@ def call_once(core: Core, context: Context, name: str, handler: OperationHandler
     if context.transaction:
         return call_inside(core, context, _recorded(call, handler), args)
     return _alone(core, context, call, handler, args)
+
+
+async def answer_once(core: Core, context: Context, name: str, path: str, work: Coroutine[object, None, T]) -> T:
+    """Do work whose changes have ids of their own, unless it has been answered under its call's id: then answer so."""
+    call = Call.of(context, name, path)
+    async with CALL_LOCKS.of(core).hold(call.digest):
+        known = await call.read(core)
+        if known is not None:
+            work.close()
+            return cast("T", known.result)
+        result = await work
+        batch = Batch()
+        await prune(core, batch, call.digest)
+        with suppress(LimitExceeded):  # then its changes alone are recorded
+            call.put(core, batch, result)
+        await commit_batch(core, batch)
+    return result
 
 
 def _recorded(call: Call, handler: OperationHandler) -> OperationHandler:
