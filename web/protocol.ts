@@ -174,6 +174,17 @@ export interface TableRow {
 export interface TableClass {
   name: string;
   fields: Record<string, string>;
+  enums: string[]; // fields that are members of enumerations
+}
+/** A value of a field, how many have it, and the expression that finds them; "": none can be written. */
+export interface Facet {
+  text: string;
+  count: number;
+  expression: string;
+}
+export interface FacetList {
+  values: Facet[];
+  distinct: number;
 }
 export interface TablePage {
   rows: TableRow[];
@@ -489,7 +500,7 @@ export interface Calls {
   /** How many rows, and the cursor of each page; none where only the page before tells it. */
   pages: [PagesQuestion, { count: number; cursors: string[]; scanned: number; errors: SearchErrors }];
   /** The most frequent values of a field, with their counts. */
-  facets: [FacetQuestion, { values: [text: string, count: number][]; distinct: number }];
+  facets: [FacetQuestion, FacetList];
   /** The index over a field; with `make` it is made. */
   index: [{ where: Where; path: string; field: string; make: boolean }, FieldIndex];
   explain: [{ where: Where; path: string; text: string; order: string }, Plan];

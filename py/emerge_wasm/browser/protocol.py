@@ -311,10 +311,11 @@ class TableRow(TypedDict):
 
 
 class TableClass(TypedDict):
-    """A class among the rows of a page, and its fields with their annotations."""
+    """A class among the rows of a page, and its fields with their annotations. `enums`: members of enumerations."""
 
     name: str
     fields: dict[str, str]
+    enums: list[str]
 
 
 class TablePage(TypedDict):
@@ -339,10 +340,18 @@ class TablePages(TypedDict):
     errors: SearchErrors
 
 
-class FacetList(TypedDict):
-    """The most frequent values of a field with their counts, and how many different ones there are."""
+class Facet(TypedDict):
+    """A value of a field as text, how many have it, and the expression that finds them ("": none can be written)."""
 
-    values: list[tuple[str, int]]
+    text: str
+    count: int
+    expression: str
+
+
+class FacetList(TypedDict):
+    """The most frequent values of a field, and how many different ones there are."""
+
+    values: list[Facet]
     distinct: int
 
 

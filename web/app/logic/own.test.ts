@@ -43,7 +43,7 @@ describe("a field may have any name", () => {
 
   test("a table shows it where an object has it, and nothing where not", () => {
     const row: TableRow = { pointer: {} as Pointer, cells: {}, series: {}, away: "" };
-    const columns = fieldColumns([{ name: "Odd", fields: Object.fromEntries(names.map((name) => [name, "int"])) }], "");
+    const columns = fieldColumns([{ name: "Odd", fields: Object.fromEntries(names.map((name) => [name, "int"])), enums: [] }], "");
     expect(columns.map(({ text }) => text(row)).filter((text) => text !== "")).toEqual([]);
     const full = { ...row, cells: Object.fromEntries(names.map((name) => [name, name])) };
     expect(columns.map(({ text }) => text(full))).toEqual(columns.map(({ field: name }) => name));

@@ -1,6 +1,6 @@
 /** The table of a directory, or of a search below it: its question, columns and rows, kept while the page is open. */
 
-import type { FieldIndex, Plan, TableQuestion, TableRow, Where } from "../../protocol";
+import type { FacetList, FieldIndex, Plan, TableQuestion, TableRow, Where } from "../../protocol";
 import { toFailure } from "../logic/failure";
 import { isWithin, parentPath } from "../logic/path";
 import type { Change } from "../logic/tree";
@@ -133,10 +133,10 @@ export class ObjectTable {
     this.filters = {};
   }
 
-  /** Only objects with this value, as Python writes it. */
-  require(column: FieldColumn, literal: string): void {
+  /** Only objects of which this is true, too. */
+  require(expression: string): void {
     const own = this.text.trim();
-    this.text = (own === "" ? "" : `(${own}) and `) + `o.${column.field} == ${literal}`;
+    this.text = (own === "" ? "" : `(${own}) and `) + expression;
     void this.start();
   }
 
@@ -220,7 +220,7 @@ export class ObjectTable {
     }
   }
 
-  async facets(column: FieldColumn): Promise<{ values: [text: string, count: number][]; distinct: number }> {
+  async facets(column: FieldColumn): Promise<FacetList> {
     return this.#port.call("facets", { ...this.#question(), field: column.field });
   }
 

@@ -3,8 +3,8 @@ import type { TableClass } from "../../protocol";
 import { allColumns, exampleOf, fieldColumns } from "./fields";
 
 const classes: TableClass[] = [
-  { name: "Widget", fields: { id: "str", data: "object", price: "float", name_: "str" } },
-  { name: "Tool", fields: { price: "Decimal", made: "date" } },
+  { name: "Widget", fields: { id: "str", data: "object", price: "float", name_: "str" }, enums: [] },
+  { name: "Tool", fields: { price: "Decimal", made: "date" }, enums: [] },
 ];
 
 describe("the columns of a table", () => {
@@ -21,11 +21,24 @@ describe("the columns of a table", () => {
 
   it("give an example of a search, by fields that are there", () => {
     expect(exampleOf(allColumns(classes, 0, true, ""))).toBe('o.price < 3.5 and "x" in o.name_');
-    expect(exampleOf(allColumns([{ name: "Odd", fields: { "1st": "int", made: "date" } }], 0, true, ""))).toBe('"x" in o.name');
+    expect(exampleOf(allColumns([{ name: "Odd", fields: { "1st": "int", made: "date" }, enums: [] }], 0, true, ""))).toBe('"x" in o.name');
   });
 
   it("differ in their ids, whatever fields are called", () => {
-    const columns = allColumns([{ name: "Odd", fields: { name: "str", size: "int", version: "int" } }], 0, true, "");
+    const columns = allColumns([{ name: "Odd", fields: { name: "str", size: "int", version: "int" }, enums: [] }], 0, true, "");
     expect(new Set(columns.map(({ id }) => id)).size).toBe(columns.length);
+  });
+});
+
+describe("a column of a field", () => {
+  it("is one of numbers only where all of them are", () => {
+    const kinds = (annotation: string): unknown[] => fieldColumns([{ name: "A", fields: { f: annotation }, enums: [] }], "").map(({ kind, filter }) => [kind, filter])[0] ?? [];
+    expect(["int", "Optional[float]", "int | None", "Decimal", "int | float"].map((each) => kinds(each)[0])).toEqual(Array(5).fill("number"));
+    expect(["int | str", "int | str | list[int]", "list[int]", "None", ""].map((each) => kinds(each)[0])).not.toContain("number");
+  });
+
+  it("is filtered by the names of members, and ordered where an order can name it", () => {
+    const columns = fieldColumns([{ name: "A", fields: { "first name": "str", c: "Colour", class: "int" }, enums: ["c"] }], "");
+    expect(columns.map(({ filter, sortable }) => [filter, sortable])).toEqual([["text", false], ["enum", true], ["number", true]]);
   });
 });

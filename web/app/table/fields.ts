@@ -5,7 +5,7 @@ import { formatAge, formatBytes } from "../logic/format";
 import { classOf } from "../logic/path";
 import { own } from "../logic/own";
 import type { Column } from "./column";
-import { filterKind, type FilterKind } from "./filter";
+import { filterKind, isPlainName, type FilterKind } from "./filter";
 
 export interface FieldColumn extends Column<TableRow> {
   /** The field of the object, or what its pointer calls it: what a search may order by. */
@@ -50,29 +50,36 @@ export function fieldColumns(classes: readonly TableClass[], ordered: string): F
   const known = new Map<string, string>();
   for (const { fields } of classes) for (const [name, annotation] of Object.entries(fields)) if (!known.has(name)) known.set(name, annotation);
   if (ordered !== "" && !known.has(ordered) && !ENTRY_FIELDS.has(ordered)) known.set(ordered, "");
+  const enums = new Set(classes.flatMap((each) => each.enums));
   const names = [...known.keys()].sort((left, right) => Number(BASE.has(left)) - Number(BASE.has(right)));
-  return names.map((name, at) => fieldColumn(name, known.get(name) ?? "", at < FIRST_FIELDS && !BASE.has(name)));
+  return names.map((name, at) => fieldColumn(name, known.get(name) ?? "", at < FIRST_FIELDS && !BASE.has(name), enums.has(name)));
 }
 
 /** An expression over the first fields that it can be written for, to begin with. */
 export function exampleOf(columns: readonly FieldColumn[]): string {
-  const own = columns.filter((column) => column.own && column.first && /^[^\W\d]\w*$/.test(column.field));
-  const number = own.find(({ filter }) => filter === "number")?.field;
+  const own = columns.filter((column) => column.own && column.first && isPlainName(column.field));
+  const number = own.find(({ filter }) => filter === "number" || filter === "decimal")?.field;
   const text = own.find(({ annotation }) => annotation === "str")?.field ?? "name";
   return number === undefined ? `"x" in o.${text}` : `o.${number} < 3.5 and "x" in o.${text}`;
 }
 
+/** What an order and counts of values take as the name of a field. */
+const IDENTIFIER = /^[\p{L}_][\p{L}\p{N}_]*$/u;
+
 /** What a search may order by without its being a field of a class. */
 const ENTRY_FIELDS = new Set(["name", "path", "version", "date", "owner", "group", "perms", "uuid", "node", "type"]);
 
-function fieldColumn(name: string, annotation: string, first: boolean): FieldColumn {
-  const number = /^(int|float|complex|Decimal)\b/.test(annotation);
+function fieldColumn(name: string, annotation: string, first: boolean, isEnum: boolean): FieldColumn {
+  const plain = annotation.replace(/^Optional\[(.*)\]$/, "$1").split(/\s*\|\s*/).filter((part) => part !== "None");
+  const number = plain.length > 0 && plain.every((part) => /^(int|float|complex|(decimal\.)?Decimal)$/.test(part));
+  const moment = plain.length === 1 && /^(datetime\.)?datetime$/.test(plain[0]!);
   const kind = number ? "number" : annotation === "str" || annotation === "" ? "text" : "code";
   return {
-    id: OWN + name, label: name, field: name, own: true, annotation, first, kind, filter: filterKind(annotation),
+    id: OWN + name, label: name, field: name, own: true, annotation, first, kind, filter: isEnum ? "enum" : filterKind(annotation),
+    sortable: name.split(".").every((part) => IDENTIFIER.test(part)),
     title: annotation === "" ? name : `${name}: ${annotation}`,
     text: (row) => own(row.cells, name) ?? "",
-    size: number ? 100 : 150,
+    size: number ? 100 : moment ? 190 : 150,
   };
 }
 

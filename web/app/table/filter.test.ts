@@ -60,3 +60,27 @@ describe("filters and an expression", () => {
     expect(quote('ü"')).toBe('"ü\\""');
   });
 });
+
+describe("whatever a field is called and holds", () => {
+  it("is read by Python's own means", () => {
+    for (const field of ["class", "first name", "1st", 'a"b', "lambda", "a-b", "a.class"]) {
+      expect(expressionOf({ kind: "number", field, text: "<3" })).toBe(`getattr(o, ${quote(field)}) < 3`);
+    }
+    for (const field of ["größe", "_x", "constructor", "address.city", "match"]) expect(expressionOf({ kind: "number", field, text: "<3" })).toBe(`o.${field} < 3`);
+  });
+
+  it("is a Decimal to the last digit", () => {
+    expect(filterKind("Decimal | None")).toBe("decimal");
+    expect(expressionOf({ kind: "decimal", field: "p", text: "=1.10" })).toBe('o.p == decimal.Decimal("1.10")');
+    expect(expressionOf({ kind: "decimal", field: "p", text: "1..2.5" })).toBe('1 <= o.p <= decimal.Decimal("2.5")');
+  });
+
+  it("is a member of an enumeration by its name, as cells show it", () => {
+    const member = (text: string): string => expressionOf({ kind: "enum", field: "c", text });
+    expect(member("red")).toBe('(o.c is not None and "red" in str(o.c.name).lower())');
+    expect(member("Colour.RED")).toBe('(o.c is not None and "RED" in str(o.c.name))');
+    expect(member("=Colour.RED")).toBe(member("=RED"));
+    expect(member("=RED")).toBe('(o.c is not None and o.c.name == "RED")');
+    expect(member("none")).toBe("o.c is None");
+  });
+});

@@ -1,6 +1,6 @@
 /** Filters that are typed below a column's name, and the Python expression that they mean together. */
 
-export type FilterKind = "text" | "number" | "mixed" | "bool" | "date" | "class";
+export type FilterKind = "text" | "number" | "decimal" | "mixed" | "bool" | "date" | "enum" | "class";
 
 export interface Filter {
   kind: FilterKind;
@@ -22,9 +22,11 @@ const DATES = new RegExp(`^(${MOMENT})\\s*(?:\\.\\.|…|–)\\s*(${MOMENT})$`);
 export const HINTS: Record<FilterKind, string> = {
   text: "contains",
   number: "<3.5",
+  decimal: "<3.5",
   mixed: "<3.5, text",
   bool: "True",
   date: ">2026-05",
+  enum: "name",
   class: "class",
 };
 
@@ -32,9 +34,11 @@ export const HINTS: Record<FilterKind, string> = {
 export const WAYS: Record<FilterKind, string> = {
   text: "text for what contains it, =text for what is it, ^text for what begins with it, !text for what has it not",
   number: "3, <3.5, or 2..5",
+  decimal: "3, <3.5, or 2..5",
   mixed: "<3.5 or 2..5 for numbers, text for what contains it, =text for what is it",
   bool: "True or False",
   date: "2026-05, >2026-05-01, or 2026-01..2026-03",
+  enum: "text for names that contain it, =NAME for what is it, !text for what has it not",
   class: "The name of a class",
 };
 
@@ -43,6 +47,7 @@ export function filterKind(annotation: string): FilterKind {
   const plain = annotation.replace(/^Optional\[(.*)\]$/, "$1").replace(/\s*\|\s*None$/, "");
   if (plain === "bool") return "bool";
   if (/^(int|float)$/.test(plain)) return "number";
+  if (/^(decimal\.)?Decimal$/.test(plain)) return "decimal";
   if (/^(datetime\.)?(date|datetime)$/.test(plain)) return "date";
   // texts among numbers: of what was imported, say
   return plain.split(/\s*\|\s*/).some((part) => /^(int|float)$/.test(part)) && /\bstr\b/.test(plain) ? "mixed" : "text";
@@ -51,14 +56,24 @@ export function filterKind(annotation: string): FilterKind {
 /** A text as Python reads it: JSON's escapes are Python's too. */
 export const quote = (text: string): string => JSON.stringify(text);
 
+const KEYWORDS = /^(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)$/;
+
+/** Whether Python can write a field behind a dot. */
+export const isPlainName = (field: string): boolean => field.split(".").every((part) => /^[\p{L}_][\p{L}\p{N}_]*$/u.test(part) && !KEYWORDS.test(part));
+
+/** How an expression reads a field, whatever it is called. */
+const readOf = (field: string): string => (isPlainName(field) ? `o.${field}` : `getattr(o, ${quote(field)})`);
+
 /** The expression of one filter; "" for an empty one. Throws FilterProblem. */
 export function expressionOf({ kind, field, text }: Filter): string {
   const typed = text.trim();
   if (typed === "") return "";
   if (kind === "class") return `type(o).__name__ == ${quote(typed)}`;
-  const name = `o.${field}`;
+  const name = readOf(field);
   if (/^(is )?none$/i.test(typed)) return `${name} is None`;
   if (kind === "bool") return boolExpression(name, typed);
+  if (kind === "decimal") return numberExpression(name, typed, (number) => (/^[+-]?\d+$/.test(number) ? number : `decimal.Decimal("${number}")`));
+  if (kind === "enum") return enumExpression(name, typed);
   if (kind === "number" || (kind === "mixed" && (RANGE.test(typed) || (/^[<>!]/.test(typed) && COMPARED.test(typed))))) return numberExpression(name, typed);
   if (kind === "date") return dateExpression(field === "date" ? name : `${name}.isoformat()`, typed);
   return textExpression(name, typed);
@@ -70,13 +85,19 @@ function boolExpression(name: string, typed: string): string {
   throw new FilterProblem("Write True or False.");
 }
 
-function numberExpression(name: string, typed: string): string {
+function numberExpression(name: string, typed: string, written = (number: string): string => number): string {
   const range = RANGE.exec(typed);
-  if (range) return `${range[1]} <= ${name} <= ${range[2]}`;
+  if (range) return `${written(range[1]!)} <= ${name} <= ${written(range[2]!)}`;
   const compared = COMPARED.exec(typed);
   if (!compared) throw new FilterProblem("Write a number, a comparison such as <3.5, or a range such as 2..5.");
-  const [, sign = "==", number] = compared;
-  return `${name} ${sign === "=" ? "==" : sign} ${number}`;
+  const [, sign = "==", number = ""] = compared;
+  return `${name} ${sign === "=" ? "==" : sign} ${written(number)}`;
+}
+
+/** The name of a member is read without code of its class; its text is not. */
+function enumExpression(name: string, typed: string): string {
+  const member = typed.replace(/^([=^!]?).*\./, "$1"); // Colour.RED, as the cell shows it
+  return `(${name} is not None and ${textExpression(`${name}.name`, member)})`;
 }
 
 /** Moments in ISO 8601 are in order as texts; one of few digits stands for all that begin so. */

@@ -237,6 +237,9 @@ export class RowSource {
 /** All classes of some pages, with all fields that were seen of each. */
 export function mergeClasses(known: readonly TableClass[], more: readonly TableClass[]): TableClass[] {
   const found = new Map(known.map((each) => [each.name, each]));
-  for (const each of more) found.set(each.name, { name: each.name, fields: { ...found.get(each.name)?.fields, ...each.fields } });
+  for (const each of more) {
+    const before = found.get(each.name);
+    found.set(each.name, { name: each.name, fields: { ...before?.fields, ...each.fields }, enums: [...new Set([...(before?.enums ?? []), ...each.enums])] });
+  }
   return [...found.values()];
 }

@@ -1,4 +1,4 @@
-"""Requests of the page's tables: rows by field, the cursors of their pages, and the values of a column with counts.
+"""Requests of the page's tables: rows by field, and the cursors of their pages.
 
 A table shows the entries of a directory, or what a search finds in it or below it. No shipped code is loaded for it.
 """
@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from time import perf_counter
+from typing import NamedTuple
 
+from ...bundles import ClassForms
 from ...bundles.description import FieldDescription
 from ...clients.searches import wire_predicate
 from ...codec import decode, show
@@ -18,7 +20,6 @@ from ...objects import DIRECTORY, METADATA
 from ...operations import Wire
 from ...results import (
     EntryPage,
-    GroupTable,
     IndexRows,
     ObjectPage,
     PageTable,
@@ -30,8 +31,6 @@ from ...results import (
 )
 from ..places.place import TabPlace
 from ..protocol import (
-    FacetArgs,
-    FacetList,
     IndexArgs,
     IndexView,
     PagesArgs,
@@ -50,11 +49,21 @@ from .sparkline import sparkline
 LONGEST = 120  # characters of a value in a cell
 WIDEST = 24  # fields of a row, beside those that are asked for
 LARGE = 200  # items of a container that is only counted
-FACETS = 100  # values of a column that are told, the most frequent first
 CLASSES = 1000  # classes whose fields are kept
 
-_FIELDS: dict[str, Sequence[FieldDescription]] = {}
-"""The fields of classes by bundle, which never change."""
+
+class Declared(NamedTuple):
+    """What a class declares: its fields, and which of them are members of enumerations, or None."""
+
+    fields: Sequence[FieldDescription] = ()
+    enums: frozenset[str] = frozenset()
+
+
+_DECLARED: dict[str, Declared] = {}
+"""Of classes by bundle, which never change."""
+
+ENUMS: set[tuple[str, str]] = set()
+"""The names and bundles of the enumerations that these classes name."""
 
 Listed = tuple[PointerRow, bytes]
 """A pointer and its encoded state, b"" for none."""
@@ -73,9 +82,10 @@ async def rows(tab: Tab, args: RowsArgs) -> TablePage:
         found = [(row["pointer"], row["state"]) for row in searched["objects"]]
         errors, scanned = searched["errors"], searched["scanned"]
     states = [_read(state) for _, state in found]
+    classes = await _classes(place, [pointer for pointer, _ in found], states)  # first: cells name their enumerations
     return {
         "rows": [_row(pointer, state, args["fields"]) for (pointer, _), state in zip(found, states, strict=True)],
-        "classes": await _classes(place, [pointer for pointer, _ in found], states),
+        "classes": classes,
         "cursor": page["cursor"],
         "scanned": scanned,
         "errors": errors,
@@ -99,15 +109,6 @@ async def pages(tab: Tab, args: PagesArgs) -> TablePages:
         "scanned": found["scanned"],
         "errors": found["errors"],
     }
-
-
-async def facets(tab: Tab, args: FacetArgs) -> FacetList:
-    """Count the values of a field in all rows of a table, the most frequent first."""
-    asked = [args["path"], {"count": ["count"]}, [args["field"]], predicate_of(args)]
-    table: GroupTable = await tab.find(args).call("aggregate", asked)
-    groups = sorted(table["groups"], key=lambda group: -group["count"])
-    values = [(show(group[args["field"]]), group["count"]) for group in groups[:FACETS]]
-    return {"values": values, "distinct": len(groups)}
 
 
 async def index(tab: Tab, args: IndexArgs) -> IndexView:
@@ -196,7 +197,7 @@ def _cell(value: object) -> str:
         return f"{len(value):,} bytes"
     if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LARGE:
         return f"{type(value).__name__} of {len(value):,}"
-    text = value if isinstance(value, str) else show(value)
+    text = value if isinstance(value, str) else show(value, ENUMS)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
@@ -213,10 +214,14 @@ async def _classes(
             continue
         name = pointer["class_name"]
         told = known.get(name)
-        if told is None or pointer["bundle"] not in _FIELDS:
+        if told is None or pointer["bundle"] not in _DECLARED:
             declared = await _declared(place, pointer["bundle"])
-            fields = {field["name"]: field["annotation"] for field in declared if field["name"] not in METADATA}
-            told = known[name] = {"name": name, "fields": {**(told["fields"] if told else {}), **fields}}
+            fields = {field["name"]: field["annotation"] for field in declared.fields if field["name"] not in METADATA}
+            told = known[name] = {
+                "name": name,
+                "fields": {**(told["fields"] if told else {}), **fields},
+                "enums": sorted(declared.enums.union(told["enums"] if told else ())),
+            }
         for field, value in list(state.items())[:WIDEST]:
             if field not in told["fields"]:
                 types[name, field] = []
@@ -226,16 +231,29 @@ async def _classes(
     return sorted(known.values(), key=lambda told: -count[told["name"]])
 
 
-async def _declared(place: TabPlace, bundle: str) -> Sequence[FieldDescription]:
-    """Return the fields of a class; none of one that is nowhere to be had."""
-    if bundle not in _FIELDS:
+async def _declared(place: TabPlace, bundle: str) -> Declared:
+    """Return what a class declares; nothing of one that is nowhere to be had."""
+    if bundle not in _DECLARED:
         try:
             described = await describe_class(place, bundle)
         except EmergeError:
-            return []
+            return Declared()
         if described.lacking:  # it may be there later
-            return described.fields
-        if len(_FIELDS) >= CLASSES:
-            _FIELDS.clear()
-        _FIELDS[bundle] = described.fields
-    return _FIELDS[bundle]
+            return Declared(described.fields)
+        if len(_DECLARED) >= CLASSES:
+            _DECLARED.clear()
+            ENUMS.clear()
+        forms = described.forms
+        named = {key for key, form in forms.forms.items() if form.kind == "choice" and form.bundle}
+        ENUMS.update((forms.forms[key].name, forms.forms[key].bundle) for key in named)
+        _DECLARED[bundle] = Declared(
+            described.fields, frozenset(name for name in forms.fields if _is_enum(forms, name))
+        )
+    return _DECLARED[bundle]
+
+
+def _is_enum(forms: ClassForms, field: str) -> bool:
+    form = forms.forms[forms.fields[field]]
+    parts = [forms.forms[key] for key in form.of] if form.kind == "union" else [form]
+    held = [part for part in parts if part.name != "None"]
+    return bool(held) and all(part.kind == "choice" and part.bundle for part in held)
