@@ -309,11 +309,13 @@ export interface SheetQuestion {
   run: number;
   size: number;
   format: ExportFormat | "";
+  encoding: string;
   delimiter: string;
   header: boolean;
 }
 export interface SheetPreview {
   format: ExportFormat;
+  encoding: string;
   delimiter: string;
   columns: ColumnPlan[];
   kinds: string[];

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
-from tests.page.conftest import SLOW, Site, Tab
+from tests.page.conftest import SLOW, VIEWPORT, Site, Tab
 
 MANY = 3000
 ROW = 26  # px
@@ -78,6 +78,32 @@ def test_a_directory_is_a_table_of_the_fields_of_its_objects(stored: Tab) -> Non
     tab.page.keyboard.press("ArrowRight")
     after = tab.page.get_by_role("columnheader", name="Name").bounding_box()
     assert before is not None and after is not None and after["width"] == before["width"] + 16
+
+
+IN_VIEW = """table => {
+  const name = table.querySelector("[data-testid=listed] button");
+  table.scrollLeft = 0;
+  const before = name.getBoundingClientRect();
+  table.scrollLeft = table.scrollWidth;
+  const after = name.getBoundingClientRect();
+  const top = document.elementFromPoint(after.left + 2, after.top + after.height / 2);
+  const moved = table.scrollLeft > 100;
+  const left = table.getBoundingClientRect().left;
+  const boxes = [...table.querySelectorAll("[type=checkbox]")].every((box) => box.getBoundingClientRect().left >= left);
+  table.scrollLeft = 0;
+  return { moved, stays: Math.abs(after.left - before.left) < 16, seen: name.contains(top), boxes };
+}"""
+
+
+def test_the_name_stays_in_view_while_fields_are_scrolled(stored: Tab) -> None:
+    tab = stored
+    tab.open("#/cluster/yard")
+    tab.page.set_viewport_size({"width": 800, "height": 700})
+    try:
+        expect(tab.find("listed")).to_have_count(11, timeout=SLOW)
+        assert tab.find("directory").evaluate(IN_VIEW) == {"moved": True, "stays": True, "seen": True, "boxes": True}
+    finally:
+        tab.page.set_viewport_size(VIEWPORT)
 
 
 def test_any_row_of_thousands_is_in_reach(stored: Tab, shared_site: Site) -> None:

@@ -511,6 +511,7 @@ class SheetView(TypedDict):
     """What is in a file, and its first rows as texts."""
 
     format: Literal["json", "jsonl", "csv", "emerge"]
+    encoding: str
     delimiter: str
     columns: list[ColumnView]
     kinds: list[str]
@@ -943,6 +944,7 @@ class SheetArgs(PathArgs):
     run: int
     size: int
     format: Literal["", "json", "jsonl", "csv", "emerge"]
+    encoding: str
     delimiter: str
     header: bool
 

@@ -81,6 +81,7 @@ FILES = {
 }
 SHEET = {
     "path": "/d",
+    "encoding": "",
     "delimiter": "",
     "header": True,
     "columns": COLUMNS,

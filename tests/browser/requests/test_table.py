@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any, cast
+from uuid import UUID
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.browser.places.place import TabPlace
@@ -127,6 +129,12 @@ def test_rows_have_the_fields_of_their_classes() -> None:
             long = EmergeFile(name="long", path="/b", data=["x"] * 100_000)
             when = EmergeFile(name="a", path="/b", data=datetime(2026, 5, 1, 9, 30))
             day = EmergeFile(name="b", path="/b", data=date(2026, 5, 1))
+            plain = {"dec": Decimal("1.50"), "id": UUID(int=5), "took": timedelta(1, 3)}
+            await tab.place.reader.storeall(
+                [EmergeFile(name=name, path="/p", data=each) for name, each in plain.items()]
+            )
+            shown = [row["cells"]["data"] for row in (await tab.rows(path="/p"))["rows"]]
+            assert shown == [str(plain[name]) for name in sorted(plain)]
             wide = EmergeFile(name="wide", path="/b", data=b"\0" * 5000)
             await tab.place.reader.storeall([when, day, long, wide])
             page = await tab.rows(path="/b")

@@ -22,7 +22,7 @@ from emerge_wasm.clients.exchange.cell import write_cell
 from emerge_wasm.clients.exchange.exporter import ExportReport, export_rows, make_row
 from emerge_wasm.clients.exchange.kind import KINDS, kind_of
 from emerge_wasm.clients.exchange.loader import ColumnPlan, ImportPlan, make_objects, plan_import
-from emerge_wasm.clients.exchange.sheet import FORMATS, Format, read_sheet
+from emerge_wasm.clients.exchange.sheet import DELIMITERS, FORMATS, Format, read_sheet
 from emerge_wasm.codec import Reference, decode, encode
 from emerge_wasm.codec.value import Record
 from emerge_wasm.errors import Invalid
@@ -255,3 +255,63 @@ def test_the_few_cells_that_are_not_as_all_others_are_told(
 def test_a_column_of_several_kinds_has_no_odd_cells() -> None:
     assert not read_sheet("x\n1\n2\na\nb\n").odd
     assert not read_sheet("x\na\nb\n").odd
+
+
+WORDS = st.text('ab;,\t|"\n .', max_size=4).map(str.strip)
+
+
+@given(
+    st.lists(WORDS, min_size=2, max_size=6),
+    st.lists(st.lists(WORDS, min_size=1, max_size=8), max_size=8),
+    st.sampled_from([*DELIMITERS]),
+)
+def test_tables_that_people_make_are_read_row_by_row(names: list[str], lines: list[list[str]], delimiter: str) -> None:
+    """Cells that are lacking at the end are empty; only a line with too many is refused, and told."""
+    if not any(names):
+        return
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=delimiter).writerows([names, *lines])
+    sheet = read_sheet(out.getvalue(), "csv", delimiter=delimiter, lenient=True)
+    assert len(set(sheet.columns)) == len(names) and all(sheet.columns)
+    wanted = [name for name in names if name and names.count(name) == 1]
+    assert [name for name in sheet.columns if name in wanted] == wanted
+    rows = [cells for cells in lines if any(cells)]
+    assert len(sheet.rows) == len(rows)
+    plan = ImportPlan([ColumnPlan(name, f"f{at}", "text") for at, name in enumerate(sheet.columns)], numbered=True)
+    objects = make_objects(sheet, plan, "/")
+    for cells, row, place, made in zip(rows, sheet.rows, sheet.places, objects, strict=True):
+        if any(cells[len(names) :]):
+            assert isinstance(made, Invalid) and made.message.startswith(place), made
+            assert f"{len(cells)} cells" in made.message and f"{len(names)} columns" in made.message
+        else:
+            assert not isinstance(made, Invalid), made
+            assert row == {name: cell for name, cell in zip(sheet.columns, cells, strict=False) if cell}
+            assert {name for name in made.state if name.startswith("f")} == {
+                f"f{at}" for at, cell in enumerate(cells[: len(names)]) if cell
+            }
+    if any(len(cells) != len(names) for cells in rows):
+        with pytest.raises(Invalid):
+            read_sheet(out.getvalue(), "csv", delimiter=delimiter)
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=8), st.booleans(), st.sampled_from(";\t|"))
+def test_numbers_may_have_a_comma_where_cells_are_separated_by_something_else(
+    cents: list[int], grouped: bool, delimiter: str
+) -> None:
+    def write(value: int) -> str:
+        text = f"{abs(value) // 100:,}" if grouped else str(abs(value) // 100)
+        return f"{'-' if value < 0 else ''}{text.replace(',', '.')},{abs(value) % 100:02}"
+
+    lines = "".join(f"r{number}{delimiter}{write(value)}\n" for number, value in enumerate(cents))
+    sheet = read_sheet(f"name{delimiter}x\n{lines}", lenient=True)
+    assert (sheet.delimiter, sheet.kinds["x"]) == (delimiter, "comma number")
+    assert [sheet.read(sheet.kinds["x"], row["x"]) for row in sheet.rows] == [value / 100 for value in cents]
+    assert read_sheet('name,x\na,"1,5"\n').kinds["x"] == "value"  # it may be a thousand and five
+
+
+def test_what_is_no_number_among_those_with_a_comma_is_told() -> None:
+    cells = [*(f"{number},5" for number in range(20)), "7", "1.5"]
+    sheet = read_sheet("x;y\n" + "".join(f"{cell};a\n" for cell in cells), lenient=True)
+    assert sheet.kinds["x"] == "comma number" and sheet.read("comma number", "7") == 7
+    with pytest.raises(Invalid, match=r"1\.5.*comma"):
+        sheet.read("comma number", "1.5")

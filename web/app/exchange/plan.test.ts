@@ -5,7 +5,7 @@ import { kindOf, planColumns } from "./plan";
 const field = (name: string, annotation: string): Field => ({ name, annotation, kind: "literal", text: "", form: "", type: "", size: 0, reason: "", spark: [] });
 const fields = [field("unit_price", "float"), field("made", "datetime.date | None"), field("note", "str | None"), field("any", "int | str")];
 const sheet = (...columns: [string, string, string][]): SheetPreview => ({
-  format: "csv", delimiter: ",", kinds: [], rows: [], count: 0, odd: {}, columns: columns.map(([column, name, kind]) => ({ column, field: name, kind })),
+  format: "csv", encoding: "utf-8", delimiter: ",", kinds: [], rows: [], count: 0, odd: {}, columns: columns.map(([column, name, kind]) => ({ column, field: name, kind })),
 });
 
 describe("the columns of a file", () => {

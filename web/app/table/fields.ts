@@ -79,7 +79,7 @@ function fieldColumn(name: string, annotation: string, first: boolean, isEnum: b
     sortable: name.split(".").every((part) => IDENTIFIER.test(part)),
     title: annotation === "" ? name : `${name}: ${annotation}`,
     text: (row) => own(row.cells, name) ?? "",
-    size: number ? 100 : moment ? 190 : 150,
+    size: number ? 100 : moment ? 205 : 150,
   };
 }
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from keyword import iskeyword
 from typing import cast
 
 from ...bundles.default import plain_defaults, required_fields
@@ -16,6 +17,7 @@ from ...clients.exchange.cell import JSONRow, json_text
 from ...clients.exchange.exporter import export_rows, make_row, rows_below
 from ...clients.exchange.kind import KINDS
 from ...clients.exchange.loader import (
+    NAME,
     ColumnPlan,
     ImportPlan,
     Loaded,
@@ -49,6 +51,7 @@ CELL = 80  # characters of a cell that is shown
 REFUSALS = 100  # rows that are told one by one
 PAGE = 500
 LARGEST_NOTE = 512 << 10  # bytes of what is noted with a call
+ENCODINGS = ("utf-8", "utf-16", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "latin-1")
 ZIP = b"PK\x03\x04"
 
 
@@ -58,14 +61,15 @@ async def read_file(tab: Tab, args: SheetArgs) -> SheetView:
     data = await _given(args)
     if args["format"] == "emerge" or (not args["format"] and data.startswith(ZIP)):
         return _view_archive(data)
-    sheet = _sheet(data, args)
-    fields = [name if is_field(name) else _field_name(name) for name in sheet.columns]
+    text, encoding = _text(data, args["encoding"])
+    sheet = _sheet(text, args)
     return {
         "format": sheet.format,
+        "encoding": encoding,
         "delimiter": sheet.delimiter,
         "columns": [
             {"column": name, "field": field, "kind": sheet.kinds[name]}
-            for name, field in zip(sheet.columns, fields, strict=True)
+            for name, field in zip(sheet.columns, _fields_of(sheet.columns), strict=True)
         ],
         "kinds": list(KINDS),
         "rows": [[_shown(row.get(name)) for name in sheet.columns] for row in sheet.rows[:FIRST]],
@@ -86,7 +90,7 @@ async def _load(tab: Tab, args: LoadArgs) -> LoadReport:
     data, place = await _given(args), tab.find(args)
     if args["format"] == "emerge":
         return await _load_archive(place, args, data)
-    sheet, plan = _sheet(data, args), await _plan(place, args)
+    sheet, plan = _sheet(_text(data, args["encoding"])[0], args), await _plan(place, args)
     objects: list[NewObject] = []
     report: LoadReport = {"made": 0, "replaced": 0, "kept": 0, "refused": 0, "refusals": [], "undo": []}
     for made in make_objects(sheet, plan, args["path"]):
@@ -177,12 +181,31 @@ async def _given(args: SheetArgs) -> bytes:
         await page.drop()
 
 
-def _sheet(data: bytes, args: SheetArgs) -> Sheet:
+def _sheet(text: str, args: SheetArgs) -> Sheet:
+    return read_sheet(
+        text, cast("Format", args["format"]), delimiter=args["delimiter"], header=args["header"], lenient=True
+    )
+
+
+def _text(data: bytes, encoding: str) -> tuple[str, str]:
+    """Decode a file; with which encoding. What is not UTF-8 is taken for what Windows writes in Western Europe."""
+    if not encoding:
+        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+        try:
+            return data.decode(encoding).removeprefix("\ufeff"), encoding
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+    if encoding not in ENCODINGS:
+        raise Invalid(f"there is no encoding {encoding!r} here", remedy=f"it is one of {', '.join(ENCODINGS)}")
+    if b"\0" in data and encoding != "utf-16":
+        raise Invalid("the file is no text: it has bytes of value 0", remedy="put it here as a file")
     try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid("the file is not text in UTF-8", remedy="save it as UTF-8, or put it here as a file") from None
-    return read_sheet(text, cast("Format", args["format"]), delimiter=args["delimiter"], header=args["header"])
+        return data.decode(encoding).removeprefix("\ufeff"), encoding
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"byte {error.start:,} of the file is not in {encoding}",
+            remedy="choose another encoding, save it as UTF-8, or put it here as a file",
+        ) from None
 
 
 def _shown(value: object) -> str:
@@ -190,11 +213,24 @@ def _shown(value: object) -> str:
     return text if len(text) <= CELL else f"{text[:CELL]}…"
 
 
+def _fields_of(columns: Sequence[str]) -> list[str]:
+    """Return the fields that columns become; where none is called `name`, it is one that is called Name or NAME."""
+    fields = [column if _is_plain(column) else _field_name(column) for column in columns]
+    alike = [at for at, field in enumerate(fields) if field.lower() == NAME]
+    if alike and NAME not in fields:
+        fields[alike[0]] = NAME
+    return fields
+
+
+def _is_plain(name: str) -> bool:
+    return is_field(name) and not iskeyword(name)
+
+
 def _field_name(column: str) -> str:
     """A name that a field can have, like that of a column."""
     name = "".join(char if char.isidentifier() or char.isdigit() else "_" for char in column.strip().lower()).strip("_")
     name = f"n_{name}" if name[:1].isdigit() else name
-    return name if is_field(name) else f"{name or 'column'}_" if is_field(f"{name or 'column'}_") else ""
+    return name if _is_plain(name) else f"{name or 'column'}_" if is_field(f"{name or 'column'}_") else ""
 
 
 # --- archives
@@ -214,6 +250,7 @@ def _view_archive(data: bytes) -> SheetView:
     ]
     return {
         "format": "emerge",
+        "encoding": "",
         "delimiter": "",
         "columns": columns,
         "kinds": [],

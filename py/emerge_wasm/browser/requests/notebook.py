@@ -68,8 +68,9 @@ def _notebook(found: ObjectRow) -> Notebook:
     if pointer["class_name"] != Notebook.__name__ or pointer["bundle"]:
         path = child_path(pointer["path"], pointer["name"])
         raise Invalid(f"{path} is no notebook", path=path, remedy="open its state")
-    state = {name: value for name, value in decode(found["state"]).items() if name not in METADATA}
-    return Notebook(**state)
+    made = Notebook()
+    vars(made).update({name: value for name, value in decode(found["state"]).items() if name not in METADATA})
+    return made  # with fields that no notebook has, if somebody gave it some: they are kept, as those of any object
 
 
 def _view(pointer: PointerRow, found: Notebook) -> NotebookView:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
 from time import perf_counter
 from typing import NamedTuple
+from uuid import UUID
 
 from ...bundles import ClassForms
 from ...bundles.description import FieldDescription
@@ -190,9 +193,11 @@ def _row(pointer: PointerRow, state: dict[str, object], wanted: Sequence[str]) -
 
 
 def _cell(value: object) -> str:
-    """Return a value as a cell shows it: texts and days as they are, all else as Python shows it, nothing at length."""
+    """Return a value as a cell shows it: texts and days as such, all else as Python has it, none at length."""
     if isinstance(value, date | time):
         return value.isoformat(" ", "seconds") if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, Decimal | UUID | timedelta | PurePath):
+        return str(value)
     if isinstance(value, bytes | bytearray):
         return f"{len(value):,} bytes"
     if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LARGE:

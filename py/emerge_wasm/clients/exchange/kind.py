@@ -22,6 +22,7 @@ ColumnKind = str
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
+_COMMA_NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?")
 _BOOLS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
@@ -39,6 +40,14 @@ def _number(value: object) -> int | float:
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ValueError("a number")
     return found
+
+
+def _comma_number(value: object) -> int | float:
+    if not isinstance(value, str):
+        return _number(value)
+    if not _COMMA_NUMBER.fullmatch(value.strip()):
+        raise ValueError("a number with a comma")
+    return _number(value.strip().replace(".", "").replace(",", "."))
 
 
 def _int(value: object) -> int:
@@ -91,6 +100,7 @@ _READ: Mapping[ColumnKind, tuple[Callable[[object], object], str]] = {
     "int": (_int, "a whole number, such as 12"),
     "float": (lambda value: float(_number(value)), "a number, such as 3.5"),
     "number": (_number, "a number"),
+    "comma number": (_comma_number, "a number whose fraction is behind a comma, such as 1.234,5"),
     "bool": (_bool, "true or false"),
     "date": (_by(date.fromisoformat), "a day, such as 2026-05-01"),
     "datetime": (_by(datetime.fromisoformat), "a moment, such as 2026-05-01 12:30"),
@@ -156,19 +166,21 @@ ODD = 0.1
 """The share of a column's cells that may be odd."""
 
 
-def guess_kind(cells: Iterable[tuple[int, str]]) -> tuple[ColumnKind, OddCells | None]:
+def guess_kind(cells: Iterable[tuple[int, str]], *, comma: bool = False) -> tuple[ColumnKind, OddCells | None]:
     """Guess what the cells of a column of CSV are, which are given with their rows; and tell what is odd among them.
 
     Those that our own export wrote are read as what they were. With an odd cell the kind is "value", which refuses
-    none.
+    none. With `comma`, as in files whose cells are separated by something else, 1,5 is a number.
     """
     counts = Counter[ColumnKind]()
     firsts: dict[ColumnKind, tuple[int, str]] = {}
     for row, cell in cells:
         if cell not in ("", "null"):
-            found = _guess(cell)
+            found = _guess(cell) if not comma or "," not in cell else _guess_comma(cell)
             counts[found] += 1
             firsts.setdefault(found, (row, cell))
+    if "comma number" in counts and "number" in counts:  # 1,5 and 2; of 1.5 it is told that it is none of these
+        counts["comma number"] += counts.pop("number")
     if len(counts) < 2:
         return next(iter(counts), "value"), None
     kind, most = max(((each, count) for each, count in counts.items() if each != "value"), key=lambda pair: pair[1])
@@ -176,6 +188,10 @@ def guess_kind(cells: Iterable[tuple[int, str]]) -> tuple[ColumnKind, OddCells |
     if odd > ODD * most:
         return "value", None
     return "value", OddCells(kind, odd, *min(first for each, first in firsts.items() if each != kind))
+
+
+def _guess_comma(cell: str) -> ColumnKind:
+    return "comma number" if _COMMA_NUMBER.fullmatch(cell) else "value"
 
 
 def _guess(cell: str) -> ColumnKind:

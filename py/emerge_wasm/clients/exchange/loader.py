@@ -97,6 +97,8 @@ def make_objects(sheet: Sheet, plan: ImportPlan, directory: str) -> Iterator[New
     seen = set[tuple[str, str]]()
     for number, (at, row) in enumerate(zip(sheet.places, sheet.rows, strict=True), 1):
         try:
+            if at in sheet.faults:
+                raise Invalid(sheet.faults[at], remedy="put quotes around cells that have separators in them")
             made = _make(sheet, plan, columns, row, at, directory, str(number).zfill(width))
             if plan.taken == "replace" and (made.directory, made.name) in seen:
                 raise Invalid(f"{made.name!r} is there twice", remedy="keep the first, or both, or name them apart")

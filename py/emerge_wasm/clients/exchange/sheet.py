@@ -25,7 +25,8 @@ _REMEDY = "give a list of maps, a map a line, or one map"
 class Sheet:
     """The rows of a file: `places` says where each is ("line 3"), `kinds` what each column seems to be.
 
-    `odd` are the cells that keep a column from being what all its others are.
+    `odd` are the cells that keep a column from being what all its others are. `faults` says of places what is wrong
+    with the row there, which then is none.
     """
 
     format: Format
@@ -35,6 +36,7 @@ class Sheet:
     kinds: Mapping[str, ColumnKind]
     delimiter: str = ""
     odd: Mapping[str, OddCells] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, kind: ColumnKind, value: object) -> object:
         """Read a cell as a kind. Raises Invalid."""
@@ -42,9 +44,18 @@ class Sheet:
 
 
 def read_sheet(
-    text: str, format: Format | Literal[""] = "", *, delimiter: str = "", header: bool = True, shown: str = "the file"
+    text: str,
+    format: Format | Literal[""] = "",
+    *,
+    delimiter: str = "",
+    header: bool = True,
+    shown: str = "the file",
+    lenient: bool = False,
 ) -> Sheet:
     """Read the rows of a file. What is "" is guessed: the format, and what separates the cells of CSV.
+
+    CSV that is `lenient` may lack cells at the end of a line, have empty lines, and columns without a name or of one
+    name; of a line with too many cells it is told what is wrong (`faults`).
 
     Raises:
         Invalid: it is nothing of that format; the error says where.
@@ -52,7 +63,7 @@ def read_sheet(
     text = text.removeprefix("\ufeff")
     found = format or guess_format(text)
     if found == "csv":
-        return _read_csv(text, delimiter, header, shown)
+        return _read_csv(text, delimiter, header, shown, lenient)
     if found not in FORMATS:
         raise Invalid(f"there is no format {found!r}", remedy=f"it is one of {', '.join(FORMATS)}")
     rows = list(_json_lines(text, shown) if found == "jsonl" else _json_rows(text, shown))
@@ -74,17 +85,21 @@ def guess_format(text: str) -> Format:
 
 
 def guess_delimiter(text: str) -> str:
-    """Tell what separates the cells of CSV: that by which the first lines have the same number of cells, and most."""
-    best, most = ",", 1
+    """Tell what separates the cells of CSV: that by which the first lines have the same number of cells, and most.
+
+    Where no lines have, it is that by which most of them have as many cells as the first.
+    """
+    found: list[tuple[bool, float, int, str]] = []
     for each in DELIMITERS:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=each)
         try:
             counts = [len(row) for row, _ in zip(rows, range(_LOOKED_AT), strict=False) if row]
         except csv.Error:
             continue
-        if counts and counts[0] > most and counts.count(counts[0]) == len(counts):
-            best, most = each, counts[0]
-    return best
+        if counts and counts[0] > 1:
+            alike = counts.count(counts[0]) / len(counts)
+            found.append((alike == 1, 0 if alike == 1 else alike, counts[0], each))
+    return max(found, key=lambda row: row[:3])[3] if found else ","
 
 
 def _json_rows(text: str, shown: str) -> Iterator[tuple[str, JSONRow]]:
@@ -125,14 +140,14 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _read_csv(text: str, delimiter: str, header: bool, shown: str) -> Sheet:
+def _read_csv(text: str, delimiter: str, header: bool, shown: str, lenient: bool) -> Sheet:
     delimiter = delimiter or guess_delimiter(text)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise Invalid(f"{delimiter!r} cannot separate cells", remedy="give one character, such as ; or a tab")
     limit = csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
-        lines = [(reader.line_num, cells) for cells in reader if cells]
+        lines = [(reader.line_num, cells) for cells in reader if (any(cells) if lenient else cells)]
     except csv.Error as error:
         raise Invalid(f"line {reader.line_num} of {shown} is not CSV: {error}") from None
     finally:
@@ -140,16 +155,37 @@ def _read_csv(text: str, delimiter: str, header: bool, shown: str) -> Sheet:
     names = (
         lines.pop(0)[1] if header and lines else [f"column {n + 1}" for n in range(len(lines[0][1]) if lines else 0)]
     )
+    if lenient:
+        names = _name_apart(names)
     if len(set(names)) < len(names):
         raise Invalid(f"{shown} has two columns of one name", remedy=f"its columns: {names[:50]}")
+    faults: dict[str, str] = {}
     for number, cells in lines:
+        if lenient and (len(cells) <= len(names) or not any(cells[len(names) :])):
+            continue
         if len(cells) != len(names):
-            raise Invalid(f"line {number} of {shown} has {len(cells)} cells", remedy=f"there are {len(names)} columns")
-    rows: list[JSONRow] = [{name: cell for name, cell in zip(names, cells, strict=True) if cell} for _, cells in lines]
-    guesses = {name: guess_kind(_texts(rows, name)) for name in names}
+            said = f"line {number} of {shown} has {len(cells)} cells"
+            if not lenient:
+                raise Invalid(said, remedy=f"there are {len(names)} columns")
+            faults[f"line {number}"] = f"{said}, and there are {len(names)} columns"
+    rows: list[JSONRow] = [{name: cell for name, cell in zip(names, cells, strict=False) if cell} for _, cells in lines]
+    guesses = {name: guess_kind(_texts(rows, name), comma=delimiter != ",") for name in names}
     kinds = {name: kind for name, (kind, _) in guesses.items()}
     odd = {name: each for name, (_, each) in guesses.items() if each is not None}
-    return Sheet("csv", names, rows, [f"line {number}" for number, _ in lines], kinds, delimiter, odd)
+    return Sheet("csv", names, rows, [f"line {number}" for number, _ in lines], kinds, delimiter, odd, faults)
+
+
+def _name_apart(names: Sequence[str]) -> list[str]:
+    """Name columns that have no name by their number, and those of one name by how many there were before."""
+    found: dict[str, None] = {}
+    for number, name in enumerate(names, 1):
+        name = wanted = name.strip() or f"column {number}"
+        count = 1
+        while name in found or (count > 1 and name in names):
+            count += 1
+            name = f"{wanted} {count}"
+        found[name] = None
+    return list(found)
 
 
 def _texts(rows: Iterable[JSONRow], name: str) -> Iterator[tuple[int, str]]:
