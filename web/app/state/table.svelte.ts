@@ -52,8 +52,9 @@ export class ObjectTable {
     this.where = where;
     this.path = path;
     this.inside = inside;
-    this.source = new RowSource(port);
     this.selection = new Selection((first, last) => this.source.between(first, last));
+    // what was marked while an answer was awaited is not what is marked of the answer: all of few may be all of many
+    this.source = new RowSource(port, () => this.selection.clear());
     this.#typed = new Typed(this.#kept, "", !inside); // a directory is shown as it is, whatever was asked of it before
     const kept = read(recall(this.#kept));
     this.sizes = kept.sizes;
@@ -120,6 +121,11 @@ export class ObjectTable {
 
   get filtered(): boolean {
     return Object.values(this.filters).some((text) => text.trim() !== "");
+  }
+
+  /** Whether the rows answer what is typed, and all are counted. */
+  get answered(): boolean {
+    return this.source.counted && this.source.asked?.text === this.shownExpression;
   }
 
   filter(id: string, text: string): void {

@@ -38,8 +38,12 @@ export class RowSource {
   #window: [number, number] = [0, 0];
   #reading: Promise<void> | null = null;
 
-  constructor(port: Port) {
+  #onother: () => void;
+
+  /** `onother` is told when the rows begin to answer another question than before, in whatever order. */
+  constructor(port: Port, onother: () => void = () => undefined) {
     this.#port = port;
+    this.#onother = onother;
   }
 
   /** Ask a question. With `keep`, what was shown stays until the answer is there; a failure to read it is returned only. */
@@ -54,6 +58,7 @@ export class RowSource {
       const before = this.asked?.text === question.text && first.cursor !== "" ? this.count : 0;
       this.#clear();
       this.count = before; // in another order they are about as many
+      if (this.asked?.text !== question.text) this.#onother();
       this.asked = question;
       this.#put(0, first);
       this.errors = first.errors;
@@ -116,9 +121,10 @@ export class RowSource {
 
   /** All rows, page after page, to do something with each. */
   async *all(): AsyncGenerator<TableRow> {
-    if (this.asked === null) return;
+    const question = this.asked; // another may be asked meanwhile
+    if (question === null) return;
     for (let cursor = ""; ; ) {
-      const page = await this.#page(this.asked, cursor);
+      const page = await this.#page(question, cursor);
       yield* page.rows;
       cursor = page.cursor;
       if (cursor === "") return;
