@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser, expect
 
 from emerge_wasm.relay.token import Tokens
-from tests.page.conftest import Site
+from tests.page.conftest import SLOW, Site
 
 
 def test_a_link_from_another_site_asks_and_can_be_answered(site: Site, browser: Browser) -> None:
@@ -33,3 +33,30 @@ def test_a_link_from_another_site_asks_and_can_be_answered(site: Site, browser: 
             assert len(context.cookies()) == 1
     finally:
         tokens.remove("mallory")
+
+
+def test_one_sees_who_one_is_and_where_one_is_signed_in(site: Site, browser: Browser) -> None:
+    url, tokens = site.relay.found["url"], Tokens(site.folder)
+    tokens.add("carl")
+    try:
+        with browser.new_context() as first, browser.new_context() as second:
+            pages = [context.new_page() for context in (first, second)]
+            for page in pages:
+                page.goto(f"{url}/?token={tokens.link('carl')}")
+                expect(page.get_by_test_id("who")).to_have_text("carl", timeout=SLOW)
+            here, there = pages
+            here.get_by_test_id("who").click()
+            rows = here.get_by_test_id("session")
+            expect(rows).to_have_count(2)
+            expect(here.get_by_test_id("sessions")).to_contain_text("You are carl.")
+            own, other = (here.locator(f'[data-testid="session"][data-this="{own}"]') for own in ("true", "false"))
+            other.get_by_role("button", name="End").click()
+            expect(rows).to_have_count(1)
+            expect(there.get_by_test_id("status-connection")).to_contain_text("not signed in", timeout=SLOW)
+            expect(there.get_by_test_id("who")).to_have_count(0)
+            own.get_by_role("button", name="Sign out").click()
+            expect(here.get_by_test_id("sessions")).to_contain_text("Signed out")
+            expect(here.get_by_test_id("status-connection")).to_contain_text("not signed in", timeout=SLOW)
+            assert not first.cookies() and first.request.get(f"{url}/session").status == 403
+    finally:
+        tokens.remove("carl")

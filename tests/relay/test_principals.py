@@ -152,7 +152,7 @@ async def test_a_token_taken_back_is_worth_nothing(people: People, place: Server
     transport = WebSocketTransport(place.found["url"], token=text)
     assert (await transport.call("whoami", []))["principal"] == "eve"
     emerge("rm", "eve")
-    with pytest.raises((PermissionDenied, Unavailable), match="removed or has expired"):  # the relay may end it first
+    with pytest.raises((PermissionDenied, Unavailable), match="removed, or has expired"):  # the relay may end it first
         await transport.call("whoami", [])
     await transport.close()
     transport = WebSocketTransport(place.found["url"], token=text)

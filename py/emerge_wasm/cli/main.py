@@ -25,7 +25,7 @@ COMMANDS = {
     "objects": "add cat cp init ls mixin mkdir mv references rm tree update",
     "run": "call query receipts",
     "search": "aggregate explain graphql index search searchtext subscribe",
-    "server": "node relay token up",
+    "server": "node relay session token up",
     "transaction": "begin commit rollback",
     "versions": "diff restore retain versions",
 }

@@ -29,6 +29,7 @@ from ..errors import Invalid, NotFound, Unavailable
 from ..stores.block_key import OPTION as BLOCK_KEY
 from ..stores.engine import public_url, split_url
 from .page import find_page
+from .relay_session import relay_session
 from .session import Session, pass_session
 from .show import print_json
 from .token import token
@@ -624,4 +625,4 @@ def _announce(session: Session, found: dict[str, str], text: str) -> None:
     print_json(found) if session.json else click.echo(text)
 
 
-COMMANDS = (node, relay, up, token)
+COMMANDS = (node, relay, relay_session, up, token)

@@ -31,7 +31,7 @@ from .packages.routes import PackageRoutes
 from .rest import RESTRelay
 from .session import RelayCaller, Sessions
 from .settings import RelaySettings
-from .sign_in import answered_token, is_opened_by_the_user, question
+from .sign_in import answered_token, browser_of, is_opened_by_the_user, posted_ids, question
 from .static import StaticPage
 from .uplink import Uplink
 
@@ -48,6 +48,7 @@ class Relay:
         self.uplink = Uplink(settings.nodes, settings.beat, settings.credential)
         self.cluster = Cluster(join=settings.nodes, observer=True, credential=settings.credential)
         self.cluster.on_change(self._members_changed)
+        self._sessions_stamp: object = None
         self.browsers: dict[Browser, int] = {}  # in which part of a beat each has its turn
         self._turns = itertools.cycle(range(BEAT_PARTS))
         self.rest = RESTRelay(settings, self.sessions, self.uplink)
@@ -84,8 +85,18 @@ class Relay:
         while True:
             for part in range(BEAT_PARTS):
                 await asyncio.sleep(BEAT / BEAT_PARTS)
+                self._end_sessions()
+                self.sessions.records.see({browser.session for browser in self.browsers})
                 for browser in [each for each, turn in self.browsers.items() if turn == part]:
                     browser.beat()
+
+    def _end_sessions(self) -> None:
+        """Close the connections of those whose session was ended, by this relay or by command."""
+        stamp = self.sessions.stamp()
+        if stamp != self._sessions_stamp:
+            self._sessions_stamp = stamp
+            for browser in list(self.browsers):
+                browser.end_if_over()
 
     async def socket(self, websocket: WebSocket) -> None:
         """`/ws`: admit a WebSocket, or refuse it before it is accepted."""
@@ -99,7 +110,8 @@ class Relay:
             why = f"{len(self.browsers)} browsers are connected, as many as this relay takes (--browsers)\n"
             await websocket.send_denial_response(PlainTextResponse(why, 503))
             return
-        browser = Browser(websocket, self.uplink, settings.limits, lambda: self.sessions.renew(caller))
+        self.sessions.records.see({caller.session})
+        browser = Browser(websocket, self.uplink, settings.limits, lambda: self.sessions.renew(caller), caller.session)
         self.browsers[browser] = next(self._turns)
         try:
             await browser.serve()
@@ -118,7 +130,7 @@ class Relay:
         return self._sign_in(request, token)
 
     def _sign_in(self, request: Request, token: str) -> Response:
-        cookie = self.sessions.redeem(token)
+        cookie = self.sessions.redeem(token, browser_of(request))
         if cookie is None and not self._has_session(request):
             return HTMLResponse(_text("refused.html"), 403, {"Cache-Control": "no-store"})
         response = RedirectResponse("/", 303, {"Cache-Control": "no-store"})
@@ -135,6 +147,27 @@ class Relay:
             return refused if token is None else self._sign_in(request, token)
         status = 204 if self._has_session(request) else 403
         return Response(None, status, {"Cache-Control": "no-store"})
+
+    async def list_sessions(self, request: Request) -> Response:
+        """`/sessions`: where this browser's principal is signed in; where everybody is, for the operator."""
+        caller = self._caller(request)
+        if caller is None:
+            return Response(None, 403, {"Cache-Control": "no-store"})
+        self.sessions.records.see({caller.session})
+        found = {"name": caller.name, "sessions": self.sessions.rows(caller)}
+        return JSONResponse(found, headers={"Cache-Control": "no-store"})
+
+    async def end_sessions(self, request: Request) -> Response:
+        """`/sessions/end`, posted by our page: end those of the ids in its body that its principal may end."""
+        ids, caller = await posted_ids(request, self.settings.host, self.settings.origins), self._caller(request)
+        if ids is None or caller is None:
+            return Response(None, 403, {"Cache-Control": "no-store"})
+        ended = self.sessions.records.end({row["id"] for row in self.sessions.rows(caller)} & ids)
+        self._end_sessions()
+        response = JSONResponse({"ended": ended}, headers={"Cache-Control": "no-store"})
+        if caller.session in ended:
+            response.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
+        return response
 
     async def health(self, request: Request) -> Response:
         """`/healthz`: the relay is up; the name of its node; the number of its browsers."""
@@ -171,6 +204,8 @@ def make_app(settings: RelaySettings) -> Starlette:
         Route("/", relay.index),
         Route("/healthz", relay.health),
         Route("/session", relay.session, methods=["GET", "POST"]),
+        Route("/sessions", relay.list_sessions),
+        Route("/sessions/end", relay.end_sessions, methods=["POST"]),
         Route("/guest", guest),
         Route("/output", output),
         WebSocketRoute("/ws", relay.socket),

@@ -10,20 +10,22 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..clients.transports.websocket import SUBPROTOCOL
 from ..errors import EmergeError
-from .pipe import FindCaller, Pipe
+from .pipe import OVER, FindCaller, Pipe
 from .settings import BrowserLimits
 from .uplink import Uplink
 
 UNSUPPORTED, MALFORMED, POLICY, TRY_LATER, RESTART = 1003, 1007, 1008, 1013, 1012
-OVER = "the session has ended: its token was removed or has expired"
 ABORT = "emerge.abort"
 """The ASGI extension by which the server lets go of a connection whose other end does not read."""
 
 
 class Browser:
-    """The other end of one accepted WebSocket: a browser, or a program."""
+    """The other end of one accepted WebSocket: a browser, whose session has that id, or a program."""
 
-    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: BrowserLimits, find_caller: FindCaller) -> None:
+    def __init__(
+        self, websocket: WebSocket, uplink: Uplink, limits: BrowserLimits, find_caller: FindCaller, session: str = ""
+    ) -> None:
+        self.session = session
         self.pipe = Pipe(uplink, limits, self.deliver, find_caller)
         self._websocket = websocket
         self._uplink = uplink
@@ -75,6 +77,12 @@ class Browser:
         """Close with this code; a reason has at most 123 bytes."""
         if not self._ending.done():
             self._ending.set_result((code, reason.encode()[:123].decode(errors="ignore")))
+
+    def end_if_over(self) -> None:
+        """Close at once when its session has ended."""
+        if self.pipe.is_over:
+            self._queue.clear()
+            self.end(POLICY, OVER)
 
     def _switch(self) -> None:
         self.pipe.switch()

@@ -39,7 +39,8 @@ FOLLOWING = frozenset((HEARTBEAT, MORE, END))
 LAST = frozenset((OK, ERR, STREAM_DONE))
 ID_LIMIT = 64
 UNKNOWN = "it is unknown whether a change was made: look before you repeat it; the relay reconnects by itself"
-SIGN_IN = "ask the relay's operator for a new one: emerge token add"
+OVER = "your session has ended: it or its token was removed, or has expired"
+SIGN_IN = "ask the relay's operator for a new link: emerge token link, or emerge token add"
 RECONNECTS = "the relay reconnects by itself; try again then"
 
 FindCaller = Callable[[], RelayCaller | None]
@@ -83,6 +84,8 @@ class Pipe:
 
     def from_node(self, frames: list[bytes]) -> None:
         """Pass on what the node sent, and drop what belongs to no request under way."""
+        if self.is_over:  # no answer to whom a session was taken meanwhile
+            return
         payload = frames[-1] if len(frames) < 3 else b"".join(frames)
         try:
             header, name = peek(payload)
@@ -139,7 +142,7 @@ class Pipe:
 
     @property
     def is_over(self) -> bool:
-        """Whether the session has ended: its token was removed, or has expired."""
+        """Whether the session has ended: by itself, or because it or its token was taken back."""
         return self._find_caller() is None
 
     def _request(self, header: Wire, name: str, payload: bytes) -> None:
@@ -160,7 +163,7 @@ class Pipe:
         """Make the request for the node; the header of a principal's is replaced by one with who they are."""
         caller = self._find_caller()
         if caller is None:
-            raise PermissionDenied("your session has ended: its token was removed or has expired", remedy=SIGN_IN)
+            raise PermissionDenied(OVER, remedy=SIGN_IN)
         if caller.token is None:
             return payload
         context = caller.stamp(header.get("context"))

@@ -16,6 +16,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from ..context import Context
 from ..errors import Invalid, Unavailable
 from ..operations import Wire
+from .session_record import SESSION_SECONDS, SessionRecords, SessionRow, session_id, session_rows
 from .token import Token, Tokens
 
 SECRET_FILE = "relay.secret"  # a file's name
@@ -24,9 +25,11 @@ INVITATIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class RelayCaller:
-    """The user of a session: a principal by their token, or (`token` None) the operator."""
+    """The user of a session: a principal by their token, or (`token` None) the operator. `session` is the id of that of
+    a browser; programs have none."""
 
     token: Token | None = None
+    session: str = ""
 
     @property
     def name(self) -> str:
@@ -58,16 +61,16 @@ class RelayCaller:
 
 
 OPERATOR = RelayCaller()
-_OPERATORS = "operator"  # what a cookie of theirs begins with
 
 
 class Sessions:
-    """The sessions of one relay. `lifetime` is in seconds."""
+    """Who may use one relay. `lifetime` is that of a browser's session, in seconds."""
 
-    def __init__(self, data: Path, token: str, lifetime: float) -> None:
+    def __init__(self, data: Path, token: str = "", lifetime: float = SESSION_SECONDS) -> None:
         self._signer = URLSafeTimedSerializer(_secret(data), salt="emerge.session")
         self._token = token.encode()
         self._lifetime = lifetime
+        self.records = SessionRecords(data, lifetime)
         self._tokens = Tokens(data)
         self._invitations: dict[str, None] = {}
 
@@ -83,29 +86,27 @@ class Sessions:
         """Whom a token lets in; it is not used up by this."""
         return OPERATOR if token in self._invitations else _caller(self._tokens.linked(token))
 
-    def redeem(self, token: str) -> str | None:
-        """Return the value of a session's cookie for a token, None for an unknown one.
+    def redeem(self, token: str, browser: str = "") -> str | None:
+        """Return the value of a new session's cookie for a token, None for an unknown one.
 
         It is used up by this: a link opens one browser.
         """
         if token in self._invitations:
             del self._invitations[token]
-            return self._sign(_OPERATORS)
+            return self._begin("", browser)
         found = self._tokens.use_link(token)
-        return None if found is None else self._sign(found.id)
+        return None if found is None else self._begin(found.id, browser)
 
     def by_cookie(self, value: str | None) -> RelayCaller | None:
-        """Whose session it is; None for a cookie that this relay (in this or an earlier life) did not sign, that is
-        too old, or whose token is no more."""
+        """Whose session it is; None for a cookie that this relay (in this or an earlier life) did not sign, whose
+        session is over, or whose token is no more."""
         if not value:
             return None
         try:
-            whose = self._signer.loads(value, max_age=int(self._lifetime))
+            text = self._signer.loads(value, max_age=int(self._lifetime))
         except BadSignature:
             return None
-        if not isinstance(whose, list) or len(whose) != 2:
-            return None
-        return OPERATOR if whose[0] == _OPERATORS else _caller(self._tokens.known(str(whose[0])))
+        return self._in_session(session_id(text)) if isinstance(text, str) else None
 
     def by_bearer(self, header: str | None) -> RelayCaller | None:
         """Who shows this Authorization header: a program of the operator's, or a principal."""
@@ -118,15 +119,35 @@ class Sessions:
         return _caller(self._tokens.shown(shown))
 
     def renew(self, caller: RelayCaller) -> RelayCaller | None:
-        """Look the caller up again; None when their token was removed or has expired."""
+        """Look the caller up again; None when their token was removed or has expired, or their session was ended."""
+        if caller.session:
+            return self._in_session(caller.session)
         return caller if caller.token is None else _caller(self._tokens.known(caller.token.id))
 
-    def _sign(self, whose: str) -> str:
-        return str(self._signer.dumps([whose, secrets.token_urlsafe(12)]))
+    def rows(self, of: RelayCaller) -> list[SessionRow]:
+        """List the sessions of a caller; for the operator, those of all: the newest first.
+
+        Raises:
+            Unavailable: the files are no such files.
+        """
+        return session_rows(self.records, self._tokens, None if of.token is None else of.token.id, of.session)
+
+    def stamp(self) -> object:
+        """What is another when somebody's session was ended."""
+        return self.records.stamp(), self._tokens.stamp()
+
+    def _begin(self, token: str, browser: str) -> str:
+        return str(self._signer.dumps(self.records.begin(token, browser)))
+
+    def _in_session(self, id: str) -> RelayCaller | None:
+        found = self.records.known(id)
+        if found is None:
+            return None
+        return _caller(self._tokens.known(found.token), id) if found.token else RelayCaller(None, id)
 
 
-def _caller(token: Token | None) -> RelayCaller | None:
-    return None if token is None else RelayCaller(token)
+def _caller(token: Token | None, session: str = "") -> RelayCaller | None:
+    return None if token is None else RelayCaller(token, session)
 
 
 def _secret(data: Path) -> bytes:

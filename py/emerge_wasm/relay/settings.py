@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..clients.keys.credential import Credential
 from .packages.settings import PackageSettings
+from .session_record import SESSION_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class RelaySettings:
     token: str = ""
     origins: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ("/assets/", "/pyodide-")
-    session: float = 30 * 24 * 3600.0
+    session: float = SESSION_SECONDS
     beat: float = 1.0
     credential: Credential | None = None
     limits: BrowserLimits = field(default_factory=BrowserLimits)

@@ -6,6 +6,7 @@ The session's cookie is not sent along then, so it does not tell; what browsers 
 
 from __future__ import annotations
 
+import re
 from html import escape
 from importlib import resources
 from string import Template
@@ -17,7 +18,7 @@ from starlette.responses import HTMLResponse
 from ..rest.gate import LOOPBACK, own_origins
 from .session import RelayCaller
 
-_LARGEST = 4096  # bytes of a form with a token
+_LARGEST = 64 << 10  # bytes of a form
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -47,6 +48,18 @@ def question(token: str, caller: RelayCaller, now: RelayCaller | None) -> HTMLRe
 
 async def answered_token(request: Request, host: str, origins: tuple[str, ...]) -> str | None:
     """Return the token of the page's form; None when another page sent it."""
+    found = await _posted(request, host, origins)
+    return None if found is None else found.get("token", [""])[0]
+
+
+async def posted_ids(request: Request, host: str, origins: tuple[str, ...]) -> set[str] | None:
+    """Return the ids of sessions of a form; None when another page sent it."""
+    found = await _posted(request, host, origins)
+    return None if found is None else {*found.get("id", [])}
+
+
+async def _posted(request: Request, host: str, origins: tuple[str, ...]) -> dict[str, list[str]] | None:
+    """Return the fields of a form of our own pages, None for any other."""
     if request.headers.get("origin") not in own_origins(request, host, origins):
         return None
     data = b""
@@ -54,4 +67,36 @@ async def answered_token(request: Request, host: str, origins: tuple[str, ...]) 
         data += piece
         if len(data) > _LARGEST:
             return None
-    return parse_qs(data.decode("ascii", "replace")).get("token", [""])[0]
+    return parse_qs(data.decode("ascii", "replace"))
+
+
+def browser_of(request: Request) -> str:
+    """Return what a browser calls itself, in few words: as in "Firefox 140, Linux"."""
+    said = request.headers.get("user-agent", "")
+    system = next((name for mark, name in _SYSTEMS.items() if mark in said), "")
+    for mark, name in _BROWSERS.items():
+        if found := re.search(rf"{mark}/(\d+)", said):
+            return ", ".join(filter(None, (f"{name} {found[1]}", system)))
+    return said[:40]
+
+
+_BROWSERS = {
+    "Edg": "Edge",
+    "OPR": "Opera",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "CriOS": "Chrome",
+    "HeadlessChrome": "Chrome",
+    "Chrome": "Chrome",
+    "Version": "Safari",
+}
+"""The words by which browsers call themselves, those that others say too behind theirs."""
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iOS",
+    "iPad": "iPadOS",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}

@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import json
 import logging
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import Invalid, NotFound, Unavailable
 from ..operations import Wire
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from .private_rows import PrivateRows
 
 log = logging.getLogger("emerge.relay")
 
@@ -59,8 +52,7 @@ class Tokens:
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._path = folder / FILE_NAME
-        self._stamp: tuple[int, ...] | None = None
+        self._rows = PrivateRows(folder / FILE_NAME, "tokens", "remove it, and add the tokens anew")
         self._by_id: dict[str, Token] = {}
         self._by_hash: dict[str, Token] = {}
         self._by_link: dict[str, Token] = {}
@@ -81,7 +73,7 @@ class Tokens:
                 raise Invalid(f"{name[:40]!r} cannot be a principal or group", remedy="give it a printable name")
         if days < 0:
             raise Invalid(f"a token cannot last {days:g} days", remedy="give a positive number")
-        with self._alone():
+        with self._rows.alone():
             if any(token.principal == principal for token in self.all()):
                 raise Invalid(f"{principal} has a token", remedy=f"remove it first: emerge token rm {principal}")
             text = secrets.token_urlsafe(32)
@@ -99,7 +91,7 @@ class Tokens:
         """
         if hours <= 0:
             raise Invalid(f"a link cannot last {hours:g} hours", remedy="give a positive number")
-        with self._alone():
+        with self._rows.alone():
             mine = next((token for token in self.all() if token.principal == principal), None)
             if mine is None:
                 raise _no_token(principal)
@@ -115,19 +107,19 @@ class Tokens:
 
     def use_link(self, text: str) -> Token | None:
         """Find the same, and use the link up."""
-        with self._alone():
+        with self._rows.alone():
             found = self.linked(text)
             if found is not None:
                 self._put(replace(found, link="", link_expires=0.0))
         return found
 
     def remove(self, principal: str) -> None:
-        """Remove the token of a principal; its sessions end at their next request.
+        """Remove the token of a principal; its sessions end.
 
         Raises:
             NotFound: they have none.
         """
-        with self._alone():
+        with self._rows.alone():
             rest = [token for token in self.all() if token.principal != principal]
             if len(rest) == len(self.all()):
                 raise _no_token(principal)
@@ -155,53 +147,24 @@ class Tokens:
         token = look()
         return token if token is not None and token.is_valid(self._clock()) else None
 
+    def stamp(self) -> object:
+        """What is another when the tokens are."""
+        return self._rows.stamp()
+
     def _refresh(self) -> None:
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            self._stamp, self._by_id, self._by_hash, self._by_link = None, {}, {}, {}
-            return
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if stamp != self._stamp:
-            tokens = _read(self._path)
-            self._by_id = {token.id: token for token in tokens}
-            self._by_hash = {token.hash: token for token in tokens}
-            self._by_link = {token.link: token for token in tokens if token.link}
-            self._stamp = stamp
+        self._rows.read(self._take)
+
+    def _take(self, rows: list[Wire]) -> None:
+        tokens = [Token(**{**row, "groups": tuple(row["groups"])}) for row in rows]
+        self._by_id = {token.id: token for token in tokens}
+        self._by_hash = {token.hash: token for token in tokens}
+        self._by_link = {token.link: token for token in tokens if token.link}
 
     def _put(self, changed: Token) -> None:
         self._write([changed if token.id == changed.id else token for token in self.all()])
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from writing the file between reading and writing it, where the system can."""
-        if fcntl is None:
-            yield
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise _unwritable(error) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
-
     def _write(self, tokens: list[Token]) -> None:
-        fresh = self._path.with_name(f"{FILE_NAME}.{secrets.token_hex(4)}")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                json.dump({"tokens": [asdict(token) for token in tokens]}, file, indent=1)
-            fresh.replace(self._path)
-        except OSError as error:
-            raise _unwritable(error) from None
-
-
-def _unwritable(error: OSError) -> Unavailable:
-    return Unavailable(f"tokens cannot be kept: {error}", remedy="give it a writable --dir")
+        self._rows.write([asdict(token) for token in tokens])
 
 
 def _no_token(principal: str) -> NotFound:
@@ -214,14 +177,6 @@ def _operators() -> set[str]:
         return {"root", getpass.getuser()}
     except (OSError, KeyError):
         return {"root"}
-
-
-def _read(path: Path) -> list[Token]:
-    try:
-        rows: list[Wire] = json.loads(path.read_text(encoding="utf-8"))["tokens"]
-        return [Token(**{**row, "groups": tuple(row["groups"])}) for row in rows]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise Unavailable(f"{path} cannot be read: {error}", remedy="remove it, and add the tokens anew") from None
 
 
 def _hash(text: str) -> str:

@@ -50,7 +50,8 @@ class ClientGone(Exception):
 class Exchange:
     """The answer to one request. `beat` is the longest silence of a stream, in seconds; then it sends a heartbeat.
 
-    As often, a stream calls `check`, which raises HTTPRefused when its client may stay no longer.
+    Before anything is sent of what was asked for, `check` is called, which raises HTTPRefused for a client that may
+    stay no longer.
     """
 
     def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
@@ -78,7 +79,9 @@ class Exchange:
         if isinstance(asked, AsyncIterator):
             await self._stream(asked)
         else:
-            await self.give(200, await self.attended(self._result(asked)))
+            result = await self.attended(self._result(asked))
+            self.check()
+            await self.give(200, result)
 
     async def give(self, status: int, result: object) -> None:
         """Send a result, in the form that the client accepts."""
@@ -160,13 +163,9 @@ class Exchange:
 
     async def _follow(self, pump: Pump) -> None:
         """Pass on the items as they come, with heartbeats between them."""
-        loop = asyncio.get_running_loop()
-        checked = loop.time()
         while not pump.done or pump.waiting:
             data = await pump.take(self._beat)
-            if loop.time() >= checked + self._beat:
-                self.check()
-                checked = loop.time()
+            self.check()
             await self._pass_on(data or (b"" if pump.done else self._form.beat))
 
     async def _pass_on(self, data: bytes) -> None:
@@ -178,13 +177,9 @@ class Exchange:
         await self.attended(self._pour_parts(parts))
 
     async def _pour_parts(self, parts: AsyncIterator[bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        checked = loop.time()
         async for part in parts:
+            self.check()
             await self._pass_on(part)
-            if loop.time() >= checked + self._beat:
-                self.check()
-                checked = loop.time()
         await self.finish(b"")
 
     async def finish(self, data: bytes) -> None:

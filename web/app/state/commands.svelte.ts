@@ -14,8 +14,8 @@ export interface Command {
 const KEPT = "keys";
 
 export class Commands {
-  /** Which of the two dialogs is open. */
-  open = $state<"palette" | "shortcuts" | null>(null);
+  /** Which of these dialogs is open. */
+  open = $state<"palette" | "shortcuts" | "sessions" | null>(null);
   /** The user's own keys, by the command's id. */
   own = $state.raw<Record<string, string>>(readKeys(recall(KEPT)));
   readonly list: Command[];
@@ -45,6 +45,7 @@ export class Commands {
       { id: "mkdir-local", title: "New directory in this browser", keys: "", run: () => this.#make(workspace, "local") },
       { id: "mkdir-cluster", title: "New directory on the cluster", keys: "", run: () => this.#make(workspace, "cluster") },
       { id: "theme", title: "Change between light, dark and the system’s", keys: "", run: () => theme.next() },
+      { id: "sessions", title: "Where you are signed in; sign out", keys: "", run: () => (this.open = "sessions") },
       { id: "restart", title: "Restart Python", keys: "", run: () => (workspace.restarting = true) },
     ];
   }
