@@ -119,23 +119,23 @@ class Inquiry:
     def on_whohas(self, message: Wire, node: str) -> None:
         """A node asks who has something."""
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
-        blocks = read_texts(message.get("blocks", []), ASK_LIMIT)
+        blocks, key = read_texts(message.get("blocks", []), ASK_LIMIT), message["id"]
         if self._hold is None:
             return
 
         async def answer() -> tuple[str, list[object]]:
-            return "_cluster_answer", [message["id"], self._view.own.uuid, *await self._held(paths, uuids, blocks)]
+            return "_cluster_answer", [key, self._view.own.uuid, *await self._held(paths, uuids, blocks)]
 
         self._reply(message, answer)
 
     def on_show(self, message: Wire, node: str) -> None:
         """A node asks what this one holds."""
-        show = self._show
+        show, key = self._show, message["id"]
         if show is None:
             return
 
         async def answer() -> tuple[str, list[object]]:
-            return "_cluster_showing", [message["id"], self._view.own.uuid, await show()]
+            return "_cluster_showing", [key, self._view.own.uuid, await show()]
 
         self._reply(message, answer)
 

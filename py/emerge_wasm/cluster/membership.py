@@ -378,9 +378,13 @@ class Cluster:
             if kind != self._on_here:
                 self._acquaintance.check_speaker(message["uuid"], node)
             kind(message, node)
-        except (EmergeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (EmergeError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             self._malformed += 1
-            log.warning("an announcement is malformed and ignored: %s: %s", type(error).__name__, error)
+            if not self._malformed & (self._malformed - 1):  # the 1st, 2nd, 4th…: it may be one of many
+                what = f"{type(error).__name__}: {error}"[:200]
+                log.warning(
+                    "%d announcements were malformed, and ignored, this one of %s: %s", self._malformed, node, what
+                )
 
     def _on_here(self, message: Wire, node: str) -> None:
         identity = read_identity(message["self"])

@@ -63,12 +63,12 @@ def read_identity(data: object) -> Identity:
         raise Invalid("a node's identity is a map")
     texts = [data.get(name) for name in ("node", "uuid", "filesystem", "rpc", "pub")]
     for text in texts:
-        if not isinstance(text, str) or not 0 < len(text) <= TEXT_LIMIT:
+        if not isinstance(text, str) or not 0 < len(text) <= TEXT_LIMIT or not text.isprintable():
             raise Invalid("a node's identity has its name, uuid, filesystem, rpc and pub endpoints as text")
     if not all(str(endpoint).startswith("tcp://") for endpoint in texts[3:]):
         raise Invalid("a node's endpoints are tcp://host:port")
     more = [data.get(name, "") for name in ("cluster", "version", "python", "since")]
-    if not all(isinstance(text, str) and len(text) <= TEXT_LIMIT for text in more):
+    if not all(isinstance(text, str) and len(text) <= TEXT_LIMIT and text.isprintable() for text in more):
         raise Invalid("the cluster, version, python and start of a node are text")
     return Identity(*map(str, [*texts, *more]))
 

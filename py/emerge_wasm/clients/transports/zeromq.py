@@ -117,7 +117,11 @@ class DrainedSocket:
             while frame.more:
                 frame = receive_frame(last, False)
                 frames.append(frame.bytes)
-            receive(frames)
+            try:
+                receive(frames)
+            except BaseException:
+                self.drain_soon()  # what waits is told of once
+                raise
         if count > 1:
             self.drain_soon()  # after the callbacks that these messages scheduled, in the same turn of the loop
 
