@@ -54,6 +54,9 @@ class Counter(EmergeFile):
         result: int = fs.run("/inner", "add", 5)
         return result
 
+    def looks(self, many: int, fs: Any) -> int:
+        return sum(fs.getobject(f"/all/c{number}").count + 1 for number in range(many))
+
     async def wait(self) -> None:
         await asyncio.Event().wait()
 
@@ -153,6 +156,14 @@ async def test_every_operation_works_from_a_cell(scenario: Scenario, blocks: boo
         cells.drive(scenario(cells.client))
     else:
         await scenario(cells.client)
+
+
+@pytest.mark.parametrize("many", [1, 3, 9, 20])
+async def test_methods_that_wait_for_the_filesystem_run_on_many(many: int, cells: CellSide) -> None:
+    """They wait in one thread, the later ones over the earlier."""
+    await cells.client.storeall([Counter(name=f"c{number}", path="/all") for number in range(many)])
+    rows = await cells.client.run("/all", "looks", many)
+    assert [row.get("result") for row in rows] == [many] * many
 
 
 async def test_page_and_cells_share_one_filesystem_and_one_order_of_writes(cells: CellSide) -> None:

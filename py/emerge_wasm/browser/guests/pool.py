@@ -25,10 +25,8 @@ from .channel import EVENT_LIMIT, GuestChannel, OpenGuest
 LOG = logging.getLogger("emerge.browser")
 
 LIMITS = RunLimits()
-SIZE = 2
-"""Calls that run at once: each guest has a Python interpreter of its own."""
 KEPT = 4
-"""Guests that are kept. Nested calls get one at once, so that there can be more for a while."""
+"""Guests that are kept, each a Python interpreter of its own, and so calls that run at once. Nested calls get one at once, so that there can be more for a while."""
 MOST = 16
 REQUESTS = 1024
 """Operations that the code of one call may have under way at once."""
@@ -113,7 +111,6 @@ class GuestPool:
     """The Runner of other users' code. `busy`: whether such code is running."""
 
     kind = "browser"
-    size = SIZE
 
     def __init__(self, open: OpenGuest) -> None:
         self._open = open

@@ -24,6 +24,9 @@ class TabRunner:
     """Runs code in the tab or in a guest worker. Code called by other users' code always runs in a guest worker."""
 
     kind = "browser"
+    size = 0
+    """No bound: the guests have their own. Of those in the cells, which lie over each other while they wait, only the
+    last one can go on: it must not wait for a place that another has."""
 
     def __init__(
         self,
@@ -35,7 +38,6 @@ class TabRunner:
     ) -> None:
         """`cells` gives the tab's second kernel, in which the user's own code runs unless it computes; None: here."""
         self._cells = cells
-        self.size = guests.size
         self._where: PlaceName = where
         self._consent = consent
         self._guests = guests
