@@ -26,7 +26,8 @@ LOG = logging.getLogger("emerge.browser")
 
 LIMITS = RunLimits()
 KEPT = 4
-"""Guests that are kept, each a Python interpreter of its own, and so calls that run at once. Nested calls get one at once, so that there can be more for a while."""
+"""Guests that are kept, and so calls that run at once: each has a Python interpreter of its own. Nested calls get one
+at once, so that there can be more for a while."""
 MOST = 16
 REQUESTS = 1024
 """Operations that the code of one call may have under way at once."""
