@@ -21,6 +21,7 @@ from ..cluster.membership import Cluster
 from ..cluster.peer import Identity
 from ..rest.app import PREFIX
 from ..rest.graphql import GraphQLApp
+from ..rest.guess import note_guess
 from .browser import RESTART, Browser
 from .gate import WebSocketRefused, admit, cookie_name
 from .guest import guest
@@ -132,6 +133,7 @@ class Relay:
     def _sign_in(self, request: Request, token: str) -> Response:
         cookie = self.sessions.redeem(token, browser_of(request))
         if cookie is None and not self._has_session(request):
+            note_guess(request)
             return HTMLResponse(_text("refused.html"), 403, {"Cache-Control": "no-store"})
         response = RedirectResponse("/", 303, {"Cache-Control": "no-store"})
         if cookie is not None:

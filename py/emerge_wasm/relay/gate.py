@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from ..clients.transports.websocket import SUBPROTOCOL
-from ..rest.gate import own_origins
+from ..rest.gate import bearer, own_origins
+from ..rest.guess import note_guess
 from .session import RelayCaller, Sessions
 
 
@@ -35,6 +36,8 @@ def admit(connection: HTTPConnection, sessions: Sessions, host: str, origins: It
     if caller is None and origin is not None:
         caller = sessions.by_cookie(connection.cookies.get(cookie_name(connection)))
     if caller is None:
+        if bearer(connection) is not None:
+            note_guess(connection)
         raise WebSocketRefused(
             "no session: open the link that the relay printed, or send Authorization: Bearer with its token"
         )

@@ -43,7 +43,7 @@ class RESTRelay:
         if caller is None and _is_page(connection):
             caller = self._sessions.by_cookie(connection.cookies.get(cookie_name(connection)))
         if caller is None:
-            raise unknown("a token of this relay, or open the link that it printed")
+            raise unknown(connection, "a token of this relay, or open the link that it printed")
         return caller.context
 
     def dispatch(self, name: str, args: Values, context: Context) -> Answer:

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from ..errors import EmergeError, PermissionDenied
 from ..operations import Context
+from .guess import note_guess
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -46,7 +47,7 @@ class Gate:
         shown = bearer(connection)
         if self._token and not (self._guest and shown is None):
             if shown is None or not hmac.compare_digest(shown.encode("utf-8", "replace"), self._token):
-                raise unknown("the node's token")
+                raise unknown(connection, "the node's token")
         elif host_name(connection) not in self._names:  # a page whose name was turned to this machine's address
             raise HTTPRefused(403, PermissionDenied("this node has another name", remedy="call it by 127.0.0.1"))
         elif self._guest is not None:
@@ -54,8 +55,10 @@ class Gate:
         return self._context
 
 
-def unknown(what: str) -> HTTPRefused:
-    """Make the refusal of a caller without valid credentials."""
+def unknown(connection: HTTPConnection, what: str) -> HTTPRefused:
+    """Make the refusal of a caller without valid credentials; a token that is none counts as a guess."""
+    if bearer(connection) is not None:
+        note_guess(connection)
     error = PermissionDenied("who asks is not known", remedy=f"send Authorization: Bearer with {what}")
     return HTTPRefused(401, error, **{"www-authenticate": "Bearer"})
 

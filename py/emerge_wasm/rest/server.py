@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import Invalid, Unavailable
+from .guess import SlowGuesses
 from .http_protocol import HttpProtocol
 
 STOP_SECONDS = 2
@@ -64,7 +65,7 @@ class HttpServer:
 
     def __init__(self, app: ASGIApp, host: str, port: int, **options: Any) -> None:
         self.url = ""
-        self._app = app
+        self._app = SlowGuesses(app)
         self._host, self._port = host, port
         self._options = options
         self._server: _Server | None = None
