@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ class Lamp(EmergeFile):
 
     def double(self) -> float:
         return 2 * self.watts
+
+
+class Hue(Enum):
+    RED = "red"
+    DEEP = "deep blue"
+
+
+@dataclass
+class Sign(EmergeFile):
+    """Has fields without a default."""
+
+    hue: Hue = field(kw_only=True)
+    spots: list[int] = field(kw_only=True)
 
 
 @dataclass
@@ -92,6 +106,36 @@ def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> Non
         expect(tab.find("object-name")).to_have_text("plain")
         assert fs.cat("/plain.amount") == 7
         fs.rm("/plain")
+
+
+def test_fields_are_edited_by_their_annotations_wherever_they_are(stored: Tab, shared_site: Site) -> None:
+    """Those without a default in the form of a new object, and those in the cells of a table."""
+    tab = stored
+    with connect(shared_site.node.host) as fs:
+        fs.store(Sign(name="s0", path="/signs", hue=Hue.RED, spots=[]))
+        tab.open("#/cluster/signs")
+        tab.find("create-object").click()
+        expect(tab.find("class-Sign")).to_be_checked(timeout=SLOW)
+        tab.find("new-path").fill("/signs/s1")
+        tab.find("new-create").click()
+        expect(tab.find("problem-hue")).to_contain_text("no default")
+        form = tab.find("new-fields")
+        form.get_by_label("hue", exact=True).select_option("DEEP")
+        form.get_by_role("button", name="Add to spots").click()
+        form.locator('[data-value="spots[0]"] input').fill("7")
+        tab.find("new-create").click()
+        expect(tab.find("object-name")).to_have_text("s1")
+        made = fs.getobject("/signs/s1")
+        assert (made.hue, made.spots) == (Hue.DEEP, [7])
+        tab.open("#/cluster/signs")
+        expect(tab.find("listed")).to_have_count(2, timeout=SLOW)
+        cell = tab.find("listed").nth(0).locator('[data-column="field:hue"]')
+        expect(cell).to_have_text("Hue.RED")
+        tab.double_click(cell)
+        tab.find("cell-editor").get_by_label("hue of s0", exact=True).select_option("DEEP")
+        tab.page.keyboard.press("Enter")
+        expect(cell).to_have_text("Hue.DEEP")
+        assert fs.getobject("/signs/s0").hue is Hue.DEEP
 
 
 @pytest.mark.not_webkit(reason=NOT_NARROW)

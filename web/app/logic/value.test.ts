@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Form } from "../../protocol";
-import { alternativesOf, blankOf, fits, formatValue, isMissing, parseValue, readString, typeOfLeaf, writeString, type Value } from "./value";
+import { alternativesOf, beginningOf, blankOf, fits, formatValue, isMissing, parseValue, readString, typeOfLeaf, writeString, type Value } from "./value";
 
 /** The same numbers for the same seed. */
 function randomOf(seed: number): (below: number) => number {
@@ -75,6 +75,14 @@ test("what begins a form fits it", () => {
     else expect(fits(blank, each, FORMS), name).toBe(true);
   }
   expect(formatValue(blankOf(FORMS["line"], FORMS))).toBe("Line(n=5, to=..., below=[])");
+});
+
+test("what has no default begins as what can be built upon, or as nothing", () => {
+  for (const [name, each] of Object.entries(FORMS)) {
+    const text = beginningOf(each, FORMS);
+    if (text !== "") expect(fits(parseValue(text) as Value, each, FORMS), name).toBe(true);
+    expect(text === "", name).toBe(["int", "None", "colour", "ref"].includes(name));
+  }
 });
 
 test("what does not fit is noticed", () => {

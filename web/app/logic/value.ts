@@ -13,6 +13,8 @@ export type Value =
 /** What stands where something is still to be chosen or written: no value, so it cannot be saved. */
 export const MISSING = "...";
 
+export const missingValue = (): Value => ({ kind: "leaf", text: MISSING });
+
 const NAME = /[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*/uy;
 const SEQUENCES: Record<string, Sequence> = { "[": "list", "(": "tuple", "{": "set" };
 const CLOSERS: Record<string, string> = { "[": "]", "(": ")", "{": "}" };
@@ -260,6 +262,14 @@ export function blankOf(form: Form | undefined, forms: Forms, today = new Date()
   if (form.name === "datetime") return leaf(`datetime(${day}, 0, 0)`);
   if (form.name === "time") return leaf("time(0, 0)");
   return leaf(BLANKS[form.name] ?? MISSING);
+}
+
+/** The text that a field without a default begins with: of a collection or what has parts, the empty one; "" where only
+ *  the user can tell. */
+export function beginningOf(form: Form | undefined, forms: Forms): string {
+  if (form === undefined || form.kind === "any" || form.kind === "choice" || form.kind === "leaf") return "";
+  const blank = blankOf(form, forms);
+  return blank.kind === "leaf" && blank.text !== "None" ? "" : formatValue(blank);
 }
 
 /** What a value may be where nothing is declared. */
