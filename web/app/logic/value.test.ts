@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Form } from "../../protocol";
-import { alternativesOf, beginningOf, blankOf, fits, formatValue, isMissing, parseValue, readString, typeOfLeaf, writeString, type Value } from "./value";
+import { alternativesOf, beginningOf, blankOf, fits, formatValue, isMissing, parseValue, readString, typeOfLeaf, uuidOf, writeString, type Value } from "./value";
 
 /** The same numbers for the same seed. */
 function randomOf(seed: number): (below: number) => number {
@@ -75,6 +75,12 @@ test("what begins a form fits it", () => {
     else expect(fits(blank, each, FORMS), name).toBe(true);
   }
   expect(formatValue(blankOf(FORMS["line"], FORMS))).toBe("Line(n=5, to=..., below=[])");
+});
+
+test("a reference is told from a text that is like one", () => {
+  expect(uuidOf("Reference('ab12')")).toBe("ab12");
+  expect(uuidOf("Reference(uuid='ab12')")).toBe("ab12");
+  for (const text of ["Reference('')", "...", "", "None", "'Reference(1)'", "[Reference('a'), Reference('b')]", "Reference('a'), Reference('b')", "Reference(x)"]) expect(uuidOf(text), text).toBe("");
 });
 
 test("what has no default begins as what can be built upon, or as nothing", () => {

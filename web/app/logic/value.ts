@@ -201,6 +201,11 @@ export function readString(literal: string): string | null {
   return failed ? null : made;
 }
 
+/** The uuid in the text of a reference; "" of anything else, and of one that is still to be chosen. */
+export function uuidOf(text: string): string {
+  return readString(/^Reference\((?:uuid=)?(.*)\)$/s.exec(text)?.[1] ?? "") ?? "";
+}
+
 /** A Python literal of a string, as `repr` writes it. */
 export function writeString(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
