@@ -11,10 +11,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
+from uuid import UUID
 
 from emerge_wasm import CannotShip, Conflict, EmergeFile, ExecutionFailed, Invalid, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
+from emerge_wasm.codec import Reference, encode
 from emerge_wasm.errors import LimitExceeded
 
 Scenario = Callable[[Client], Awaitable[None]]
@@ -247,6 +250,48 @@ async def stores_many_in_one_commit(client: Client) -> None:
     await refused(client.storeall(stale), Conflict, "/shelf/1/w001")
     assert await client.cat("/shelf/0/w000.quantity") == 0
     await refused(client.storeall([item("x"), item("x")]), Invalid, "twice")
+
+
+@scenario
+async def objects_read_together_are_those_read_one_by_one(client: Client) -> None:
+    """Whatever their fields hold, now and at a moment before: plain values, parts, references, what leads back."""
+    dice = Random(7)
+    first = await client.store(item("first", "/together"))
+
+    def value(depth: int = 0) -> Any:
+        kinds: list[Callable[[], Any]] = [
+            lambda: None, lambda: dice.random(), lambda: "é" * dice.randrange(40), lambda: bytes(dice.randrange(300)),
+            lambda: datetime.fromtimestamp(dice.randrange(10**9), UTC), lambda: Decimal(dice.randrange(99)) / 8,
+            lambda: UUID(int=dice.getrandbits(128)), lambda: Reference(first.uuid), lambda: Part("part", 2.5),
+        ]  # fmt: skip
+        inner: list[Callable[[], Any]] = [
+            lambda: [value(depth + 1) for _ in range(dice.randrange(4))],
+            lambda: {f"k{key}": value(depth + 1) for key in range(dice.randrange(4))},
+            lambda: (value(depth + 1),),
+        ]
+        return dice.choice(kinds if depth > 2 else kinds + inner)()
+
+    made: list[EmergeFile] = []
+    for number in range(60):
+        made.append(dice.choice([Item, Tool, EmergeFile])(name=f"o{number:02}", path="/together", data=value()))
+        if dice.random() < 0.3:
+            vars(made[-1])["more"] = dice.choice([made[-1], value(), Part(made[-1])])  # type: ignore[arg-type]
+    await client.storeall(made)
+    await client.mkdir("/together/inner")
+    before = datetime.now(UTC)
+    for obj in dice.sample(made, 12):
+        obj.data = value()
+        await client.store(obj)
+
+    def held(obj: Any) -> tuple[object, ...]:
+        return type(obj), [*vars(obj)], encode([*vars(obj).values()], bundle_of=lambda cls: cls.__name__, root=obj)
+
+    for moment in (None, before):
+        paths = ["/together/first", *(f"/together/{obj.name}" for obj in made)]
+        one_by_one = [held(await client.getobject(path, as_of=moment)) for path in paths]
+        assert [held(obj) async for obj in client.objects("/together", as_of=moment)] == one_by_one
+        found = await client.search("o.name != 'inner'", "/together", as_of=moment, order_by="name")
+        assert [held(obj) for obj in found] == one_by_one
 
 
 @scenario

@@ -18,13 +18,13 @@ from ..bundles.grammar import BASE_GRAMMAR
 from ..bundles.home import is_current, is_loaded
 from ..bundles.load_class import CodeNotAllowed
 from ..bundles.needed_python import PYTHON, stored_on_older, version_of
-from ..codec import unpack_state
+from ..codec import StateReader, unpack_state
 from ..codec.attributes import state_of
 from ..codec.encoder import BundleOf
 from ..errors import Invalid, NotFound
-from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
+from ..objects import DIRECTORY, METADATA, EmergeFile, EmergeObject, Pointer
 from ..operations import OWN, Transport, Wire
-from ..results import AuthorMap, AuthorRows, CodeInfo, PrincipalInfo
+from ..results import AuthorMap, AuthorRows, CodeInfo, ObjectRow, PrincipalInfo
 from .operations import ClientOperations, WhoseCode
 from .remote import remote_operations
 from .state_record import StateRecord, make_record, plain_of
@@ -80,9 +80,9 @@ class ClassLoader(ClientOperations):
 
     async def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""
-        return await self._unpack(state, pointer, code, {})
+        return await self._unpack(state, pointer, code, KnownClasses())
 
-    async def _unpack(self, state: bytes, pointer: Pointer, code: WhoseCode, known: dict[str, type]) -> EmergeObject:
+    async def _unpack(self, state: bytes, pointer: Pointer, code: WhoseCode, known: KnownClasses) -> EmergeObject:
         """The same, where the classes in `known`, by their bundles, are not looked for again; others are added.
 
         A `StateRecord`, where one of its classes may not run here.
@@ -92,7 +92,7 @@ class ClassLoader(ClientOperations):
         except CodeNotAllowed as error:
             return make_record(state, pointer, str(error))
 
-    async def _make(self, state: bytes, pointer: Pointer, code: WhoseCode, known: dict[str, type]) -> EmergeObject:
+    async def _make(self, state: bytes, pointer: Pointer, code: WhoseCode, known: KnownClasses) -> EmergeObject:
         cls = known.get(pointer.bundle) if pointer.bundle else None
         if cls is None:
             cls = await self.load_class(pointer, code)
@@ -206,6 +206,34 @@ class ClassLoader(ClientOperations):
                 needed[hash] = self._bundles[hash]
             wanted = [r for hash in wanted for r in parse(needed[hash], hash).requires if r not in needed]
         return needed
+
+
+class KnownClasses(dict[str, type]):
+    """The classes that rows read together were found to have, by their bundles: to see that none was defined anew takes
+    longer than all else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._readers: dict[str, StateReader] = {}
+        self._built_in: dict[str, StateReader] = {}
+
+    def instance(self, row: ObjectRow) -> EmergeObject | None:
+        """Make the instance of a row; None where its class is not known yet, or its state does not fit at once."""
+        wire = row["pointer"]
+        readers, key = (self._readers, wire["bundle"]) if wire["bundle"] else (self._built_in, wire["class_name"])
+        reader = readers.get(key)
+        if reader is None:
+            cls = self.get(key) if wire["bundle"] else BUILT_IN.get(key, EmergeFile)
+            if cls is None:
+                return None
+            reader = readers[key] = StateReader(cls, lambda bundle, name: self[bundle])
+        if wire["type"] == DIRECTORY:
+            return None
+        try:
+            obj: EmergeObject = reader.read(row["state"], wire)
+        except Exception:  # what is wrong, if anything is, is said where it is read once more
+            return None
+        return obj
 
 
 class CapturedBundles(dict[str, bytes]):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from operator import itemgetter
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from ..codec import Record, Reference, bundles_in, decode, unpack_state
+from ..codec import Record, Reference, bundles_in, decode
 from ..codec.references import refers_to_itself
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
-from ..objects import DIRECTORY, METADATA, EmergeDirectory, EmergeObject, Pointer
+from ..objects import METADATA, EmergeDirectory, EmergeObject, Pointer
 from ..paths import child_path
 from ..results import (
     ChangePage,
@@ -26,15 +24,13 @@ from ..results import (
     VersionRow,
     VersionRows,
 )
-from .class_loader import ClassLoader, code_of, metadata_of, set_metadata
+from .class_loader import ClassLoader, KnownClasses, code_of, metadata_of, set_metadata
 from .operations import WhoseCode, check_code
 from .partial import add_missing
 from .pointer_reads import PAGE, AsOf, Listing, PointerReads, moment_text
 from .remote import ending
 
-_metadata_in = itemgetter(*METADATA)
-
-TOGETHER = 100
+TOGETHER = 200
 """Objects of a page that become instances at a time: what is defined anew meanwhile is seen by the next ones."""
 
 UNLOADABLE = (ExecutionFailed, Invalid, LimitExceeded, NotFound)
@@ -113,6 +109,7 @@ class ReadOperations(ClassLoader, PointerReads):
         moment = moment_text(as_of)
         errors: list[SearchError] = []
         missing: list[str] = []
+        taken = False  # whoever takes so many takes more
         page: ObjectPage | None = await self.remote.objects(path, "", PAGE, moment)
         while page is not None:
             add_missing(missing, page.get("missing", ()))
@@ -120,7 +117,7 @@ class ReadOperations(ClassLoader, PointerReads):
             ahead: asyncio.Future[ObjectPage] | None = None
             try:
                 for at in range(0, len(rows), TOGETHER):
-                    if at and cursor and ahead is None:  # whoever takes so many takes more
+                    if taken and cursor and ahead is None:
                         ahead = asyncio.ensure_future(self.remote.objects(path, cursor, PAGE, moment))
                         await asyncio.sleep(0)  # it is asked for
                     found, failed = await self._instances(rows[at : at + TOGETHER], code)
@@ -129,6 +126,7 @@ class ReadOperations(ClassLoader, PointerReads):
                     if failed and code == "mine":
                         raise failed[0][1]
                     errors += [unloaded(row, error) for row, error in failed]
+                    taken = True
                 if cursor and ahead is None:
                     ahead = asyncio.ensure_future(self.remote.objects(path, cursor, PAGE, moment))
                 page = None if ahead is None else await ahead
@@ -157,36 +155,30 @@ class ReadOperations(ClassLoader, PointerReads):
                 return
 
     async def _instances(
-        self, rows: list[ObjectRow], code: WhoseCode
+        self, rows: Sequence[ObjectRow], code: WhoseCode
     ) -> tuple[list[EmergeObject], list[tuple[ObjectRow, EmergeError]]]:
         """Instances of some rows, whose classes are looked for once, and those whose classes cannot be loaded: with
         `code="mine"` the first such one, which ends it."""
         found: list[EmergeObject] = []
         failed: list[tuple[ObjectRow, EmergeError]] = []
-        known: dict[str, type] = {}
+        known = KnownClasses()
         for row in rows:
+            obj = known.instance(row)
             try:
-                found.append(await self._instance(row, code, known))
+                found.append(await self._instance(row, code, known) if obj is None else obj)
             except UNLOADABLE as error:
                 failed.append((row, error))
                 if code == "mine":
                     break
         return found, failed
 
-    async def _instance(self, row: ObjectRow, code: WhoseCode, known: dict[str, type] | None = None) -> EmergeObject:
-        """An instance of a row, with its metadata; `known` are the classes that rows of the same page were found to
-        have, by their bundles: to see that none was defined anew takes longer than all else."""
-        wire = row["pointer"]
-        if known and (cls := known.get(wire["bundle"])) is not None and wire["type"] != DIRECTORY:
-            with suppress(EmergeError):  # a class is not known yet, or the state does not fit: that is seen to below
-                obj: EmergeObject = unpack_state(row["state"], cls, lambda bundle, name: known[bundle])
-                set_metadata(obj, _metadata_in(wire))
-                return obj
-        pointer = Pointer.from_wire(wire)
+    async def _instance(self, row: ObjectRow, code: WhoseCode, known: KnownClasses | None = None) -> EmergeObject:
+        """An instance of a row, with its metadata; its classes are added to those `known` of rows of the same page."""
+        pointer = Pointer.from_wire(row["pointer"])
         if pointer.is_directory:
-            obj = EmergeDirectory()
+            obj: EmergeObject = EmergeDirectory()
         else:
-            obj = await self._unpack(row["state"], pointer, code, {} if known is None else known)
+            obj = await self._unpack(row["state"], pointer, code, KnownClasses() if known is None else known)
         set_metadata(obj, metadata_of(pointer))
         return obj
 

@@ -15,7 +15,7 @@ from .class_loader import Bundles
 from .operations import WhoseCode, check_code
 from .partial import add_missing, tell_moved
 from .pointer_reads import PAGE, AsOf, moment_text
-from .reads import UNLOADABLE, ReadOperations, unloaded
+from .reads import ReadOperations, unloaded
 from .remote import ending, remote_operations
 
 SearchPredicate = Callable[[Any], object] | str | None
@@ -155,14 +155,12 @@ class SearchOperations(ReadOperations):
     async def _append(self, found: SearchResult, rows: Sequence[ObjectRow], cursor: str, code: WhoseCode) -> None:
         """Add the objects of one page."""
         found.cursor = cursor
-        known: dict[str, type] = {}
-        for row in rows:
-            try:
-                found.append(await self._instance(row, code, known))
-            except UNLOADABLE as error:
-                if code == "mine":
-                    raise
-                found.add_error(row, error)
+        objects, failed = await self._instances(rows, code)
+        found += objects
+        for row, error in failed:
+            if code == "mine":
+                raise error
+            found.add_error(row, error)
 
     async def count(self, predicate: SearchPredicate = None, path: str = "/", *, as_of: AsOf = None) -> ObjectCount:
         """How many objects a search finds, without fetching them."""

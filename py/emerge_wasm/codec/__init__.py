@@ -14,7 +14,7 @@ from .native import native
 from .projection import plain
 from .record_maker import RecordMaker
 from .references import bundles_in, references_in, trees_in
-from .state import pack_state, unpack_state
+from .state import StateReader, pack_state, unpack_state
 from .text import show
 from .value import DEPTH_LIMIT, SIZE_LIMIT, BlockTree, Record, Reference, class_name_of
 
@@ -26,6 +26,7 @@ __all__ = [
     "RecordClass",
     "RecordMaker",
     "Reference",
+    "StateReader",
     "bundles_in",
     "class_name_of",
     "decode",

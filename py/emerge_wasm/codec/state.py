@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, Flag
+from inspect import getattr_static
 
 from ..errors import CannotShip, Invalid
 from ..objects import METADATA
 from .attributes import attributes_of, state_of
-from .decode import decode
+from .decode import Decoder, check_depth, check_lengths, decode
 from .encode import encode
 from .encoder import PLAIN, BundleOf
 from .foreign import is_foreign_name
@@ -19,6 +20,7 @@ from .value import SIZE_LIMIT, Fields, Record, Value, too_large
 ClassOf = Callable[[str, str], type]
 """Gives the class of a nested record by its bundle hash and name."""
 _HIDDEN = frozenset(METADATA)
+_NOTHING: frozenset[int] = frozenset()
 
 
 def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
@@ -67,6 +69,78 @@ def unpack_state(data: bytes, cls: type, class_of: ClassOf) -> Value:
     if not _HIDDEN.isdisjoint(state):
         state = {name: value for name, value in state.items() if name not in _HIDDEN}
     return _fill(root, state)
+
+
+class UnusualState(Exception):
+    """A state is not as its class has it now, or its class has what instances seldom have."""
+
+
+class StateReader:
+    """Makes instances of one class, many of them: what the class asks for is found once, and each has its metadata.
+
+    It gives what `unpack_state` gives, or raises. That function then reads the state, or says what is wrong with it.
+    """
+
+    LARGEST = 256 << 10
+    """Bytes of a state, which cannot become too many values for `decode`."""
+
+    def __init__(self, cls: type, class_of: ClassOf) -> None:
+        known = attributes_of(cls)
+        self._cls = cls
+        self._class_of = class_of
+        self._new: Value = cls.__new__
+        self._needed = {name for name, _, _ in known.defaults}.union(known.required) - _HIDDEN
+        self._usual: tuple[str, ...] | None = None  # the names that the last state had
+        self._usable = not known.slots and not any(_is_data_descriptor(cls, name) for name in METADATA)
+        self._root: Value = None
+        self._decoder: Decoder | None = None
+
+    def read(self, data: bytes, metadata: Mapping[str, object]) -> Value:
+        """Make the instance with this state and metadata (of more names than these).
+
+        Raises:
+            Exception: any, where `unpack_state` is needed.
+        """
+        if not self._usable or len(data) > self.LARGEST:
+            raise UnusualState
+        check_lengths(data)
+        obj = self._root = self._new(self._cls)
+        self._decoder = None
+        state = engine.unpackb(data, raw=False, strict_map_key=True, timestamp=3, ext_hook=self._extension)
+        shared = _NOTHING if self._decoder is None else self._decoder.shared
+        names = tuple(state)
+        if type(state) is not dict or id(state) in shared or (names != self._usual and not self._suffice(names)):
+            raise UnusualState
+        check_depth(state, data, shared)
+        self._usual = names
+        state["name"] = metadata["name"]
+        state["path"] = metadata["path"]
+        state["type"] = metadata["type"]
+        state["perms"] = metadata["perms"]
+        state["owner"] = metadata["owner"]
+        state["group"] = metadata["group"]
+        state["uuid"] = metadata["uuid"]
+        state["node"] = metadata["node"]
+        state["version"] = metadata["version"]
+        state["date"] = metadata["date"]
+        object.__setattr__(obj, "__dict__", state)
+        return obj
+
+    def _suffice(self, names: tuple[str, ...]) -> bool:
+        """Tell whether a state of these names has all that the class has, and no metadata."""
+        return self._needed.issubset(names) and _HIDDEN.isdisjoint(names)
+
+    def _extension(self, code: int, data: bytes) -> object:
+        decoder = self._decoder
+        if decoder is None:
+            decoder = self._decoder = Decoder(InstanceMaker(self._class_of, self._root))
+            decoder.level = 1
+        return decoder.extension(code, data)
+
+
+def _is_data_descriptor(cls: type, name: str) -> bool:
+    """Tell whether the class itself keeps this attribute of its instances, such as a property."""
+    return hasattr(type(getattr_static(cls, name, None)), "__set__")
 
 
 class InstanceMaker(PackageMaker):
