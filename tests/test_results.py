@@ -17,11 +17,13 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
+from emerge_wasm.codec import encode
+from emerge_wasm.codec.msgpack_engine import engine
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.filesystem import HANDLERS
 from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.node.node import Node
-from emerge_wasm.operations import TABLE, Context, Operations, Transport, Wire
+from emerge_wasm.operations import ROWS, TABLE, Context, Operations, Transport, Wire
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import SCENARIOS, Scenario
 
@@ -80,6 +82,7 @@ class CheckedTransport:
     async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
         answer = await self._inner.call(name, args, context)
         assert misfits(answer, RESULTS[name], name) == []
+        assert name not in ROWS or engine.packb(answer) == encode(answer)
         return answer
 
     async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:

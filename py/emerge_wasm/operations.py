@@ -793,6 +793,9 @@ def _row(name: str, function: Callable[..., object]) -> Operation:
 
 TABLE: dict[str, Operation] = make_table(Operations)
 
+ROWS = frozenset({"get", "getobject", "list", "objects", "search", "searchtext", "versions"})
+"""Operations of which much is asked, and whose results are plain maps and lists: they hold no values of objects."""
+
 
 def find_operation(name: Any) -> Operation:
     """The row of that name; Invalid for an unknown one."""

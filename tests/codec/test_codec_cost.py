@@ -34,6 +34,9 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
+SMALL = st.none() | st.floats() | st.text(max_size=9) | st.binary(max_size=30) | st.just([]) | st.just({"a": [1]})
+
+
 def counted(value: Any) -> int:
     """What msgpack's own types cost, counted in the value itself."""
     if isinstance(value, list):
@@ -132,6 +135,26 @@ def test_what_is_written_can_be_read() -> None:
         "bytes": random.Random(1).randbytes(20_000_000),
     }
     assert decode(encode(value)) == value
+
+
+@some
+@given(st.lists(SMALL, min_size=1, max_size=3), st.integers(1, 2000), st.integers(-1, 1))
+def test_what_is_let_through_by_its_bytes_costs_no_more(values: list[Any], times: int, more: int) -> None:
+    data = msgpack.packb(values * times)
+    cost = cost_of(data, 1 << 60)
+    if more < 0:
+        with pytest.raises(LimitExceeded):
+            check_cost(data, cost + more)
+    else:
+        check_cost(data, cost + more)
+
+
+def test_a_page_of_rows_costs_no_look() -> None:
+    row = {"pointer": {f"name{number}": f"a text, {number}" for number in range(14)}, "state": bytes(range(200))}
+    data = encode({"objects": [{**row, "pointer": {**row["pointer"]}} for _ in range(1000)], "cursor": ""})
+    with patch("emerge_wasm.codec.cost.cost_of") as looked:
+        check_cost(data)
+    assert not looked.called and cost_of(data, COST_LIMIT) < COST_LIMIT
 
 
 def test_large_bytes_and_texts_cost_no_look() -> None:

@@ -13,7 +13,7 @@ from emerge_wasm import codec
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.wire import event
 from emerge_wasm.wire.client import ClientProtocol
-from emerge_wasm.wire.gather import LARGE, decode_frames, encode_frames
+from emerge_wasm.wire.gather import LARGE, decode_frames, encode_frames, may_have_large
 from emerge_wasm.wire.server import ServerChannels, ServerRequest
 
 LIMIT = 1 << 30
@@ -55,6 +55,24 @@ def test_frames_joined_are_the_encoded_value(value):
     frames = encode_frames(value, LIMIT)
     assert b"".join(frames) == codec.encode(value) and all(frames)
     assert decode_frames(frames, LIMIT) == codec.decode(codec.encode(value))
+
+
+PACKED = st.recursive(
+    st.none() | st.integers(0, 9) | st.text(max_size=9) | st.binary(max_size=40) | BLOCKS,
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=5), inner, max_size=9),
+    max_leaves=12,
+)
+
+
+@given(PACKED)
+def test_what_is_packed_is_the_encoded_value_and_has_nothing_large(value):
+    value = grown(value)
+    done = event.packed(value)
+    if isinstance(done, event.Unopened):
+        assert encode_frames(value, LIMIT) == [codec.encode(value)] == [done.data]
+        assert done.open() == value
+    else:
+        assert done is value and len(encode_frames({"a": [value]}, LIMIT)) > 1 and may_have_large(codec.encode(value))
 
 
 @given(VALUES, st.lists(st.integers(0, 1 << 20), max_size=6))

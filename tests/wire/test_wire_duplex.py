@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from emerge_wasm.codec import DEPTH_LIMIT
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.operations import Answer
 from emerge_wasm.wire import event
 from emerge_wasm.wire.client import Reply, ReplyKind
 from emerge_wasm.wire.duplex import LATE, Duplex
-from emerge_wasm.wire.event import Ids
+from emerge_wasm.wire.event import REQUEST_COST, Ids
 from emerge_wasm.wire.link import Link
 from emerge_wasm.wire.server import ChannelEnded, ServerRequest
 
@@ -36,6 +37,23 @@ def test_items_and_then_a_result() -> None:
         item = worker.server.item(request.channel, str(number))
         assert host.receive(item) == Reply(channel, ReplyKind.ITEM, str(number))
     assert host.receive(worker.server.ok(request.channel, 7)) == Reply(channel, ReplyKind.RESULT, 7)
+
+
+def test_a_worker_believes_its_host_and_a_host_nobody() -> None:
+    """Whatever a host can encode, a worker takes; what a worker sends is looked at."""
+    host, worker, _, _ = working()
+    dear: object = [[] for _ in range(REQUEST_COST // 5)]
+    _, asked = worker.client.request("cat", ["/a"], 0)
+    request = host.receive(asked)
+    assert isinstance(request, ServerRequest)
+    reply = worker.receive(host.server.ok(request.channel, dear))
+    assert isinstance(reply, Reply) and reply.value == dear
+    for args, why in (
+        ([dear], "more than 1000000 values"),
+        (event.Unopened(b"\x91" * DEPTH_LIMIT + b"\x90"), "deeper than"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            host.receive(worker.client.request("cat", args, 0)[1])
 
 
 def test_errors_cross_whole() -> None:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import fields
 from itertools import count
 
 from ..errors import Invalid, Unavailable
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
-from ..operations import Answer, Transport, Values, find_operation
+from ..operations import ROWS, Answer, Transport, Values, find_operation
 from ..wire.duplex import Duplex
-from ..wire.event import LARGEST
+from ..wire.event import LARGEST, packed
 from ..wire.link import Link
 from ..wire.server import ServerRequest
 from .console.page_link import NESTED
@@ -31,8 +31,15 @@ REQUESTS = 4096
 PATIENCE = 0.7
 """Seconds that a cancelled run has to end at an await, before it is interrupted."""
 
+OWN_PLACE: PlaceName = "local"
+"""Where answers are this kernel's own: what another node says is plain may not be."""
+
 FROM_CELL: ContextVar[bool] = ContextVar("from a cell", default=False)
 """Whether a cell's call is being answered."""
+
+
+async def _packed(answer: Awaitable[object]) -> object:
+    return packed(await answer)
 
 
 class CellsKernel:
@@ -92,7 +99,8 @@ class CellsKernel:
         FROM_CELL.set(True)
         if find_operation(name).streams:
             return filesystem.stream(name, request.args, request.context)
-        return filesystem.call(name, request.args, request.context)
+        answer = filesystem.call(name, request.args, request.context)
+        return _packed(answer) if target == OWN_PLACE and name in ROWS else answer
 
     async def _ask(
         self, pointer: dict[str, object], bundles: dict[str, bytes], unknown: Values, where: PlaceName

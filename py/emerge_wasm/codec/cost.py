@@ -19,6 +19,9 @@ COST_LIMIT = 4_000_000
 CONTAINER, EXTENSION = 8, 32
 _DEAREST = 11
 """More than a byte can cost: the shortest extension has three."""
+_NO_HEADS = bytes({*range(256)} - {*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0)})
+"""The bytes with which neither a container nor an extension begins."""
+_SAMPLE = 4 << 10
 
 _NESTED = frozenset(
     {
@@ -64,13 +67,25 @@ def check_cost(data: bytes, limit: int = COST_LIMIT) -> None:
     Raises:
         LimitExceeded: it does; `details["limit"]` is "values".
     """
-    if len(data) * _DEAREST > limit and cost_of(data, limit) > limit:
+    if len(data) * _DEAREST > limit and _may_cost_more(data, limit) and cost_of(data, limit) > limit:
         raise LimitExceeded(
             f"the message would become more than {limit} values"
             f" (a container counts as {CONTAINER} more, an extension as {EXTENSION} more)",
             remedy="send less at once, many numbers as an array, and larger data as a file (fs.put)",
             limit="values",
         )
+
+
+def _may_cost_more(data: bytes, limit: int) -> bool:
+    """Whether it may be, by the number of its bytes: each may be a value, and some the beginning of an extension. A
+    length that is not there is refused where the message is decoded."""
+    size = len(data)
+    if size < limit:
+        begin = size // 2
+        heads = len(data[begin : begin + _SAMPLE].translate(None, _NO_HEADS))
+        if size + EXTENSION * heads * (size // _SAMPLE) <= limit:
+            return 1 + size + EXTENSION * len(data.translate(None, _NO_HEADS)) > limit
+    return True
 
 
 def cost_of(data: bytes, limit: int) -> int:

@@ -353,8 +353,13 @@ _READ: dict[int, ReadExtension] = {
 RECORDS = RecordMaker()
 
 
-def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS, cost: int = COST_LIMIT) -> Value:
+def decode(
+    data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS, cost: int | None = COST_LIMIT
+) -> Value:
     """Decode the value that `encode` wrote. No code is run: a nested dataclass becomes what `maker` makes.
+
+    `cost` is None where the bytes come from a process that is believed: then neither their cost nor their depth is
+    looked at, which `encode` did.
 
     Raises:
         Invalid: the bytes are not exactly one well-formed value.
@@ -367,7 +372,8 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS
         data = bytes(data)
     if len(data) > limit:
         raise too_large(f"the message has {len(data)} bytes", limit)
-    check_cost(data, cost)
+    if cost is not None:
+        check_cost(data, cost)
     decoder = Decoder(maker)
     try:
         value = decoder.read(data)
@@ -378,5 +384,6 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS
     except Exception as error:  # msgpack, datetime and Decimal raise many kinds for bad bytes
         reason = str(error) or type(error).__name__
         raise Invalid(f"the bytes are not a valid message: {reason[:200]}", remedy="send them again, whole") from None
-    check_depth(value, data, decoder.shared)
+    if cost is not None:
+        check_depth(value, data, decoder.shared)
     return value

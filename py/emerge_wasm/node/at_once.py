@@ -7,11 +7,9 @@ up; then the route answers.
 
 from __future__ import annotations
 
-from ..codec.msgpack_engine import engine
 from ..operations import Context, Values, find_operation
 from ..wire.answer import AtOnce
-from ..wire.event import Unopened
-from ..wire.gather import LARGE
+from ..wire.event import packed
 from .locate import Locator
 from .paths import in_registry, normal
 
@@ -43,16 +41,11 @@ class ReadsAtOnce:
         return self._packed(self._filesystem.read(name, bound, context), bound.path, context)
 
     async def _packed(self, answer: AtOnce, path: str, context: Context) -> object:
-        """The answer in the bytes that it is sent in, which for plain maps and lists are msgpack's."""
+        """The answer in the bytes that it is sent in."""
         try:
-            value = await answer
+            return packed(await answer)
         finally:
             self._locator.near.saw(context, path)
-        try:
-            data = engine.packb(value)
-        except (OverflowError, UnicodeEncodeError):  # the codec knows how
-            return value
-        return Unopened(data) if len(data) < LARGE else value
 
     def _is_here(self, path: str, context: Context) -> bool:
         """Tell whether the own filesystem alone has what is at a path, now, and the caller may come there.

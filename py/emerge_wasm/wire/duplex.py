@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Self
 
-from ..codec.cost import COST_LIMIT
 from ..errors import EmergeError, Invalid
 from . import event
 from .client import ClientProtocol, Reply, ReplyKind
@@ -28,9 +27,10 @@ DuplexAction = Reply | ServerRequest | CreditGranted | ChannelEnded
 class Duplex:
     """The channels of both directions: `client` holds those that this side opened, `server` those of the other side."""
 
-    def __init__(self, client: ClientProtocol, server: ServerChannels) -> None:
+    def __init__(self, client: ClientProtocol, server: ServerChannels, *, believes: bool = False) -> None:
         self.client = client
         self.server = server
+        self._cost = None if believes else server.cost
         self._requests = 0
 
     @classmethod
@@ -44,11 +44,12 @@ class Duplex:
 
     @classmethod
     def of_worker(cls, *, limit: int = LARGEST) -> Self:
-        """Make the worker's end."""
+        """Make the worker's end. It believes its host, which has checked what it encoded."""
         ids = Ids()
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, ids=ids),
-            ServerChannels(heartbeat=0, limit=limit, cost=COST_LIMIT, credit=PIECES, ids=ids),
+            ServerChannels(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
+            believes=True,
         )
 
     def receive(self, payload: bytes) -> DuplexAction | None:
@@ -58,7 +59,7 @@ class Duplex:
             Invalid: the other side must not send this: it is malformed, on no channel, or exceeds its credit.
         """
         try:
-            found = event.decode(payload, self.client.limit, self.server.cost)
+            found = event.decode(payload, self.client.limit, self._cost)
         except EmergeError as error:
             raise Invalid(f"it sent what cannot be read: {error.message}") from None
         key = found.header.get("response_to")

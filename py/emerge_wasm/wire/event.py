@@ -18,7 +18,7 @@ from ..codec.msgpack_engine import engine
 from ..codec.value import too_large
 from ..context import Wire
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
-from .gather import EventFrames, decode_frames, encode_frames, total
+from .gather import EventFrames, decode_frames, encode_frames, may_have_large, total
 
 HEARTBEAT = "_zpc_hb"
 MORE = "_zpc_more"
@@ -162,6 +162,18 @@ def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
     return _head(ids, channel, name) + codec.encode(args, limit=LARGEST)
 
 
+def packed(value: object) -> object:
+    """Return a result of nothing but plain maps and lists in the bytes that it is sent in: those of msgpack.
+
+    The value itself where the codec must write it, or where it holds bytes that go in a frame of their own.
+    """
+    try:
+        data = engine.packb(value)
+    except (OverflowError, UnicodeEncodeError):
+        return value
+    return value if may_have_large(data) else Unopened(data)
+
+
 def encode_ok(ids: Ids, channel: Id, value: object) -> bytes:
     """Encode the OK event with a result (see `encode_on`); a tuple stays one."""
     data = value.data if type(value) is Unopened else codec.encode(value, limit=LARGEST)
@@ -190,8 +202,8 @@ def joined(payload: Payload) -> bytes:
     return b"".join(payload) if isinstance(payload, list) else payload
 
 
-def decode(payload: Payload, limit: int = SIZE_LIMIT, cost: int = COST_LIMIT) -> Event:
-    """Decode an event.
+def decode(payload: Payload, limit: int = SIZE_LIMIT, cost: int | None = COST_LIMIT) -> Event:
+    """Decode an event. `cost` is None where whoever sent it is believed (see `codec.decode`).
 
     Raises:
         LimitExceeded: it is longer than `limit`, or costs more than `cost` (see `codec.cost`).

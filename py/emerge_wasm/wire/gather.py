@@ -7,6 +7,7 @@ ends with what msgpack writes before such bytes. So whoever gets them may as wel
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from operator import is_
 
@@ -24,6 +25,7 @@ DEPTH, MOST_ROWS, MOST_KEYS = 6, 16, 64
 
 _TOKEN = os.urandom(16)  # stands for large bytes while the rest is encoded or decoded; nobody else knows it
 _MARK = b"\xc4\x10" + _TOKEN
+_LONG = re.compile(rb"\xc6(?=(....))", re.DOTALL)
 _LOOKED_AT = frozenset({bytes, dict, list})
 _HEAD = 5  # bytes before a large value: the type and the length
 
@@ -62,7 +64,14 @@ def _are_outside(small: bytes, count: int) -> bool:
     return found == count == small.count(_MARK)
 
 
-def decode_frames(frames: Sequence[bytes], limit: int, cost: int = COST_LIMIT) -> object:
+def may_have_large(data: bytes) -> bool:
+    """Whether what msgpack wrote may hold large bytes; False is certain."""
+    return len(data) > LARGE and any(
+        LARGE <= int.from_bytes(found[1], "big") <= len(data) - found.start() - _HEAD for found in _LONG.finditer(data)
+    )
+
+
+def decode_frames(frames: Sequence[bytes], limit: int, cost: int | None = COST_LIMIT) -> object:
     """Decode a value. Raises as `codec.decode` does."""
     large, rest = list(frames[1::2]), list(frames[::2])
     if not large or not all(_announces(part, data) for part, data in zip(rest, large, strict=False)):
