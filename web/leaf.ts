@@ -9,6 +9,11 @@ import { ABSENT, type Bytes, pack, Reader } from "./packing";
 /** The bytes above which a leaf is divided; one row may be larger. */
 export const LIMIT = 16 << 10;
 
+/** The same where few rows come behind its last one, as when objects are stored one by one: all of the leaf is read and written each time. */
+export const FEW_LIMIT = 4 << 10;
+
+export const FEW = 8; // rows
+
 export const LAST: IDBValidKey = [];
 
 export interface Row {
@@ -77,7 +82,8 @@ export function inOrder(edits: Edit[]): Edit[] {
 export function edited({ fence, rows }: Leaf, edits: Edit[]): Leaf[] {
   const [first, last] = [edits[0], rows.at(-1)];
   const appended = first !== undefined && (last === undefined || compare(last.key, first.key) < 0);
-  return divided(appended ? [...rows, ...edits.filter(isRow)] : merged(rows, edits), fence, appended);
+  const limit = appended && edits.length < FEW ? FEW_LIMIT : LIMIT;
+  return divided(appended ? [...rows, ...edits.filter(isRow)] : merged(rows, edits), fence, limit, appended);
 }
 
 function isRow(edit: Edit): edit is Row {
@@ -99,11 +105,11 @@ function merged(rows: Row[], edits: Edit[]): Row[] {
 }
 
 /** Rows as leaves: full ones where they come one after the other, and of like sizes where more may come in between. */
-function divided(rows: Row[], fence: Bytes | null, full: boolean): Leaf[] {
+function divided(rows: Row[], fence: Bytes | null, limit: number, full: boolean): Leaf[] {
   if (rows.length === 0) return [];
   const sizes = rows.map(sizeOf);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  const most = full ? LIMIT : total / Math.ceil(total / LIMIT);
+  const most = full ? limit : total / Math.ceil(total / limit);
   const leaves: Leaf[] = [];
   let [begin, held] = [0, 0];
   sizes.forEach((size, index) => {
