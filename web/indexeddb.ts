@@ -5,8 +5,8 @@
  */
 
 import { deleteDB, openDB, unwrap } from "idb";
-import { compare, type Edit, type Row } from "./leaf";
-import { ABSENT, type Bytes, pack, Reader } from "./packing";
+import { compare, type Edit } from "./leaf";
+import { ABSENT, type Bytes, pack, packWords, Reader } from "./packing";
 import { plainly } from "./plainly";
 import { openSpace, packRows, resultOf, type Space, storeOf } from "./space";
 
@@ -16,7 +16,7 @@ const PATIENCE = 2000; // ms for other tabs to let go of an older version
 
 type Durability = "strict" | "relaxed";
 
-/** Do something in a transaction, and wait until its data are kept; when that fails, nothing of it was applied. */
+/** Do something in a transaction, and wait until its data are kept; when that fails, nothing of it was applied. Who only reads need not wait. */
 async function within<T>(transaction: IDBTransaction, work: () => Promise<T>): Promise<T> {
   const done = new Promise<void>((resolve, reject) => {
     transaction.oncomplete = () => resolve();
@@ -88,7 +88,7 @@ export class Database {
       });
       const transaction = this.database.transaction([...keys.keys()].map(storeOf), "readonly");
       const load = async ([space, some]: [string, Bytes[]]) => [space, await openSpace(transaction, space).load(some)] as const;
-      const found = new Map(await within(transaction, () => Promise.all([...keys].map(load))));
+      const found = new Map(await Promise.all([...keys].map(load)));
       const values = wanted.map(({ space, place }) => found.get(space)?.[place]);
       return pack(
         values.map((value) => value?.length ?? ABSENT),
@@ -105,12 +105,8 @@ export class Database {
       const [limit, reverse] = [reader.number(), reader.number() === 1];
       const [start, end] = [reader.bytesOf(startLength), reader.optional(endLength)];
       const transaction = this.database.transaction(storeOf(space), "readonly");
-      const rows = await within(transaction, () => openSpace(transaction, space).scan(start, end, limit, reverse));
-      const parts = rows.flatMap(({ key, value }: Row) => [key, value]);
-      return pack(
-        parts.map((part) => part.length),
-        parts,
-      );
+      const { lengths, parts } = await openSpace(transaction, space).scan(start, end, limit, reverse);
+      return packWords(lengths, parts);
     });
   }
 

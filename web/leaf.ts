@@ -126,6 +126,64 @@ function sizeOf({ key, value }: Row): number {
   return key.length + value.length + 8;
 }
 
+/** Rows as they cross to Python: the lengths of each key and value by turns, and their bytes one after the other. */
+export interface PackedRows {
+  lengths: Uint32Array[];
+  parts: Bytes[];
+}
+
+export function packed(rows: Row[]): PackedRows {
+  const parts = rows.flatMap(({ key, value }) => [key, value]);
+  return { lengths: [Uint32Array.from(parts, (part) => part.length)], parts };
+}
+
+/** A leaf as it is kept, of which ranges are taken: rows that nobody looks at by themselves need not be made. */
+export class KeptLeaf {
+  readonly fence: Bytes | null;
+  readonly count: number;
+  private readonly lengths: Uint32Array; // of each key and value by turns
+  private readonly starts: Uint32Array; // of each row, and the end
+  private readonly bytes: Bytes;
+
+  constructor(data: ArrayBuffer) {
+    const reader = new Reader(new Uint8Array(data));
+    const [count, fenceLength] = [reader.number(), reader.number()];
+    this.fence = fenceLength === ABSENT ? null : reader.bytesOf(fenceLength);
+    this.count = count;
+    this.bytes = new Uint8Array(data);
+    this.lengths = new Uint32Array(data, 12, 2 * count); // behind three words
+    this.starts = new Uint32Array(count + 1);
+    let end = 12 + 8 * count + (this.fence?.length ?? 0);
+    for (let index = 0; index <= count; index++) {
+      this.starts[index] = end;
+      end += (this.lengths[2 * index] ?? 0) + (this.lengths[2 * index + 1] ?? 0);
+    }
+  }
+
+  /** The places (from, to) of the rows with start <= key < end. */
+  span(start: Bytes, end: Bytes | null): [number, number] {
+    return [this.placeOf(start), end === null ? this.count : this.placeOf(end)];
+  }
+
+  /** Add the rows of these places to others. */
+  append(rows: PackedRows, from: number, to: number): void {
+    if (from >= to) return;
+    rows.lengths.push(this.lengths.subarray(2 * from, 2 * to));
+    rows.parts.push(this.bytes.subarray(this.starts[from], this.starts[to]));
+  }
+
+  private placeOf(key: Bytes): number {
+    let [low, high] = [0, this.count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const start = this.starts[middle] as number;
+      if (compare(this.bytes.subarray(start, start + (this.lengths[2 * middle] as number)), key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
 /** The key of a leaf in its object store. */
 export function keyOf(leaf: Leaf): IDBValidKey {
   return leaf.fence ?? LAST;

@@ -40,11 +40,20 @@ export class Reader {
 
 /** One buffer of these words and these bytes. */
 export function pack(head: number[], parts: Bytes[]): Bytes {
-  const words = head.length + 1;
+  return packWords([Uint32Array.from(head)], parts);
+}
+
+/** The same, of words in several arrays. */
+export function packWords(heads: Uint32Array[], parts: Bytes[]): Bytes {
+  const words = heads.reduce((total, head) => total + head.length, 1);
   const packed = new Uint8Array(parts.reduce((total, part) => total + part.length, words * 4));
-  const view = new DataView(packed.buffer);
-  view.setUint32(0, words, true);
-  head.forEach((word, index) => view.setUint32((index + 1) * 4, word, true));
+  const into = new Uint32Array(packed.buffer, 0, words); // every machine that browsers are for is little-endian
+  into[0] = words;
+  let word = 1;
+  for (const head of heads) {
+    into.set(head, word);
+    word += head.length;
+  }
   let position = words * 4;
   for (const part of parts) {
     packed.set(part, position);

@@ -3,7 +3,7 @@
  * A transaction ends as soon as nobody issues a request in time: await nothing but its own requests in between.
  */
 
-import { compare, covers, type Edit, edited, inOrder, keyOf, type Leaf, readLeaf, type Row, rowsBetween, valueIn, writeLeaf } from "./leaf";
+import { compare, covers, type Edit, edited, inOrder, KeptLeaf, keyOf, type Leaf, type PackedRows, packed, readLeaf, type Row, rowsBetween, valueIn, writeLeaf } from "./leaf";
 import type { Bytes } from "./packing";
 
 /** Where rows are small and many come at once. The others hold large values, or rows that come one by one. */
@@ -17,7 +17,7 @@ export interface Space {
   /** The values of `read`; what a `write` to the keys `written` needs is read with them. */
   load(read: Bytes[], written?: Bytes[]): Promise<(Bytes | undefined)[]>;
   /** At most `limit` rows with start <= key < end, from the start or (reverse) from the end. */
-  scan(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<Row[]>;
+  scan(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<PackedRows>;
   /** The number of rows with start <= key < end. */
   count(start: Bytes, end: Bytes | null): Promise<number>;
   /** Apply edits, in their order, to keys that were loaded as `written`. */
@@ -72,7 +72,11 @@ class RowSpace implements Space {
     return values.map((value) => value && new Uint8Array(value));
   }
 
-  async scan(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<Row[]> {
+  async scan(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<PackedRows> {
+    return packed(await this.rows(start, end, limit, reverse));
+  }
+
+  async rows(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<Row[]> {
     const range = rangeOf(start, end);
     if (reverse) {
       const rows: Row[] = [];
@@ -115,17 +119,20 @@ class LeafSpace implements Space {
     const keys = [...read, ...written].sort(compare).filter((key, index, all) => index === 0 || compare(key, all[index - 1] as Bytes) !== 0);
     const length = Math.ceil(keys.length / AT_ONCE);
     const parts = Array.from({ length: AT_ONCE }, (_, index) => keys.slice(index * length, (index + 1) * length));
-    const found = (await Promise.all(parts.map((part) => this.along(part)))).flat();
+    const found = (await Promise.all(parts.map((part) => this.leavesOf(part)))).flat();
     this.leaves = found.filter((leaf, index) => index === 0 || !isSame(leaf, found[index - 1] as Leaf));
     return read.map((key) => valueIn(this.leafOf(key), key));
   }
 
-  async scan(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<Row[]> {
-    return reverse ? await this.scanBack(start, end, limit) : await this.scanOn(start, end, limit);
+  async scan(start: Bytes, end: Bytes | null, limit: number, reverse: boolean): Promise<PackedRows> {
+    if (reverse) return packed(await this.scanBack(start, end, limit));
+    const rows: PackedRows = { lengths: [], parts: [] };
+    await this.along(start, end, limit, (leaf, from, to) => leaf.append(rows, from, to));
+    return rows;
   }
 
   async count(start: Bytes, end: Bytes | null): Promise<number> {
-    return (await this.scanOn(start, end, Infinity)).length;
+    return await this.along(start, end, Infinity);
   }
 
   write(edits: Edit[]): void {
@@ -146,7 +153,7 @@ class LeafSpace implements Space {
   }
 
   /** The leaves of keys, which are in order, one after the other. */
-  private async along(keys: Bytes[]): Promise<Leaf[]> {
+  private async leavesOf(keys: Bytes[]): Promise<Leaf[]> {
     const found: Leaf[] = [];
     for (const key of keys) {
       const last = found.at(-1);
@@ -172,18 +179,25 @@ class LeafSpace implements Space {
     return this.leaves[low] as Leaf;
   }
 
-  /** Few leaves at first, as the range may be in one. */
-  private async scanOn(start: Bytes, end: Bytes | null, limit: number): Promise<Row[]> {
-    const rows: Row[] = [];
+  /** Take the places of at most `limit` rows, leaf by leaf; their number. Few leaves at first, as the range may be in one. */
+  private async along(start: Bytes, end: Bytes | null, limit: number, take?: (leaf: KeptLeaf, from: number, to: number) => void): Promise<number> {
+    let taken = 0;
     let range: IDBKeyRange | null = IDBKeyRange.lowerBound(start);
-    for (let most = 1; range !== null && rows.length < limit; most = Math.min(4 * most, MOST_LEAVES)) {
-      const count = Math.min(most, Math.ceil((limit - rows.length) / ROWS_OF_LEAF));
-      const leaves: Leaf[] = (await resultOf(this.store.getAll(range, count) as IDBRequest<ArrayBuffer[]>)).map(readLeaf);
-      for (const leaf of leaves) append(rows, rowsBetween(leaf, start, end));
-      const fence: Bytes | null = leaves.at(-1)?.fence ?? null;
+    for (let most = 1; range !== null && taken < limit; most = Math.min(8 * most, MOST_LEAVES)) {
+      const count = Math.min(most, Math.ceil((limit - taken) / ROWS_OF_LEAF));
+      const leaves: ArrayBuffer[] = await resultOf(this.store.getAll(range, count));
+      let fence: Bytes | null = null;
+      for (const data of leaves) {
+        const leaf = new KeptLeaf(data);
+        const [from, to] = leaf.span(start, end);
+        const until = Math.min(to, from + limit - taken);
+        take?.(leaf, from, until);
+        taken += Math.max(until - from, 0);
+        fence = leaf.fence;
+      }
       range = fence === null || (end !== null && compare(fence, end) >= 0) ? null : IDBKeyRange.lowerBound(fence, true);
     }
-    return rows.length > limit ? rows.slice(0, limit) : rows;
+    return taken;
   }
 
   private async scanBack(start: Bytes, end: Bytes | null, limit: number): Promise<Row[]> {
@@ -213,7 +227,7 @@ export async function packRows(rows: IDBObjectStore, transaction: IDBTransaction
   let start: Bytes = new Uint8Array();
   let more = true;
   while (more) {
-    const page = await old.scan(start, null, PAGE, false);
+    const page = await old.rows(start, null, PAGE, false);
     const leaves = openSpace(transaction, space);
     await leaves.load([], [page[0]?.key ?? start]);
     leaves.write(page);
