@@ -90,7 +90,7 @@ def test_more_requests_than_there_may_be() -> None:
     payloads = [worker.client.request("get", [], 0)[1] for _ in range(4)]
     for payload in payloads[:3]:
         host.receive(payload)
-    with pytest.raises(Invalid, match="more than 3 requests"):
+    with pytest.raises(Invalid, match="3 requests of yours are under way"):
         host.receive(payloads[3])
 
 
