@@ -73,6 +73,17 @@ def may(context: Context, raw: bytes, rights: str) -> bool:
     return context.superuser or permits(context, *_owning(raw), rights)
 
 
+def readable(context: Context, entries: list[Entry]) -> list[Entry]:
+    """Return the entries that the caller may read; their paths are not checked."""
+    if context.superuser:
+        return entries
+    allowed = {
+        owned: permits(context, owned[0], owned[1], mode_of(owned[2]), "r")
+        for owned in {(entry.owner, entry.group, entry.perms) for entry in entries}
+    }
+    return [entry for entry in entries if allowed[entry.owner, entry.group, entry.perms]]
+
+
 def permits(context: Context, owner: str, group: str, mode: int, rights: str) -> bool:
     """Whether these permissions give the caller all of these rights."""
     if context.superuser:

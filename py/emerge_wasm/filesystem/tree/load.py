@@ -9,7 +9,7 @@ from ...operations import Context
 from ...results import VersionRow
 from ...store import prefix_end
 from ..core import Core
-from ..layout.access import may
+from ..layout.access import readable
 from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
 from ..layout.record import Entry, VersionRecord, entry_key, version_key
@@ -56,9 +56,9 @@ async def page_of(
     check_limit(limit)
     found = await find_directory(core, context, path, "r", as_of)
     raws = await raws_of(core, found, cursor, limit, as_of)
-    seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
-    last = Entry.unpack(raws[-1]).name if raws else ""
-    return DirectoryPage(found.path, seen, last), len(raws) == limit
+    entries = [Entry.unpack(raw) for raw in raws]
+    last = entries[-1].name if entries else ""
+    return DirectoryPage(found.path, readable(context, entries), last), len(raws) == limit
 
 
 async def load_state(core: Core, entry: Entry, path: str) -> bytes:
