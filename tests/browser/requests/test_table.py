@@ -129,6 +129,13 @@ def test_rows_have_the_fields_of_their_classes() -> None:
             long = EmergeFile(name="long", path="/b", data=["x"] * 100_000)
             when = EmergeFile(name="a", path="/b", data=datetime(2026, 5, 1, 9, 30))
             day = EmergeFile(name="b", path="/b", data=date(2026, 5, 1))
+            wide_one = EmergeFile(name="w", path="/w", data={"deep": {"city": "Bern"}})
+            vars(wide_one).update({f"f{n:02}": n for n in range(60)})
+            await tab.place.reader.store(wide_one)
+            (row,) = (await tab.rows(path="/w", fields=["f59", "f40", "data.deep.city", "data.no", "f61"]))["rows"]
+            cells = row["cells"]
+            assert (cells["f59"], cells["f40"], cells["data.deep.city"], "f41" in cells) == ("59", "40", "Bern", False)
+            assert not {"data.no", "f61"}.intersection(cells)
             plain = {"dec": Decimal("1.50"), "id": UUID(int=5), "took": timedelta(1, 3)}
             await tab.place.reader.storeall(
                 [EmergeFile(name=name, path="/p", data=each) for name, each in plain.items()]

@@ -83,6 +83,21 @@ export class ObjectTable {
   show(id: string, shown: boolean): void {
     this.chosen = { ...this.chosen, [id]: shown };
     this.#keep();
+    void this.#complete();
+  }
+
+  /** Rows of wide classes come with their first fields and those that are asked for: ask for all that are shown. */
+  async #complete(): Promise<void> {
+    const { source } = this;
+    const lacking = this.#shownFields().filter((field) => !source.fields.includes(field) && source.rows.some(({ pointer, cells }) => pointer.type !== "directory" && !Object.hasOwn(cells, field)));
+    if (lacking.length === 0) return;
+    source.fields = [...source.fields, ...lacking];
+    await source.refresh();
+  }
+
+  #shownFields(): string[] {
+    const hidden = new Set(this.hidden);
+    return this.columns.filter(({ id, own }) => own && !hidden.has(id)).map(({ field }) => field);
   }
 
   resize(sizes: Record<string, number>): void {
@@ -167,7 +182,9 @@ export class ObjectTable {
     this.#dirty = false;
     if (!again) this.selection.clear();
     try {
+      this.source.fields = this.#shownFields();
       await this.source.ask(this.#question(), keep && this.source.rows.length > 0);
+      await this.#complete();
       void this.#askIndex(false);
     } catch (error) {
       if (turn === this.#turn) this.hint = error instanceof FilterProblem ? error.message : toFailure(error).message;
@@ -186,7 +203,9 @@ export class ObjectTable {
       }
       if (turn !== this.#turn) return;
       this.selection.clear();
+      this.source.fields = this.#shownFields();
       const failure = await this.source.ask(question, true);
+      await this.#complete();
       if (turn === this.#turn) this.hint = failure?.message ?? "";
     } catch (error) {
       if (turn === this.#turn) this.hint = error instanceof FilterProblem ? error.message : toFailure(error).message;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { TableQuestion } from "../../protocol";
+import type { Pointer, TableQuestion, TableRow } from "../../protocol";
 import type { Port } from "../port";
 import { ObjectTable } from "./table.svelte";
 
@@ -30,6 +30,28 @@ function numbers(seed: number): () => number {
   let state = seed;
   return () => (state = (state * 1103515245 + 12345) % 2 ** 31) / 2 ** 31;
 }
+
+describe("what is shown", () => {
+  test("has its cells, however many fields a class has and whichever are chosen", async () => {
+    const names = Array.from({ length: 60 }, (_, at) => `f${at}`);
+    const row = (asked: string[]): TableRow => ({ pointer: { path: "/a", name: "r", type: "file", class_name: "Wide" } as Pointer, cells: Object.fromEntries([...names.slice(0, 24), ...asked].map((name) => [name, name])), series: {}, away: "" });
+    const call = async (kind: string, question: { fields: string[] }): Promise<unknown> =>
+      kind === "rows" ? { rows: [row(question.fields)], classes: [{ name: "Wide", fields: Object.fromEntries(names.map((name) => [name, "str"])), enums: [] }], cursor: "", scanned: 0, errors: { count: 0, first: [] }, missing: [], stale: "", milliseconds: 0 } : {};
+    const random = numbers(7);
+    const table = new ObjectTable({ call, on: () => undefined } as unknown as Port, "local", "/a", true);
+    const settled = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve));
+    table.chosen = { "field:f50": true }; // as it was left
+    await table.start();
+    for (let turn = 0; turn < 20; turn += 1) {
+      await settled();
+      const shown = table.columns.filter(({ id, own }) => own && !table.hidden.includes(id));
+      expect(shown.map(({ text }) => table.source.rows.map(text))).toEqual(shown.map(({ field }) => [field]));
+      if (random() < 0.3) await table.start(random() < 0.5);
+      else if (random() < 0.3) table.order({ id: `field:f${Math.floor(random() * 60)}`, descending: false });
+      else table.show(`field:f${Math.floor(random() * 60)}`, random() < 0.8);
+    }
+  });
+});
 
 describe("what is marked", () => {
   test("is of the rows that were there when it was marked, whenever answers come", async () => {

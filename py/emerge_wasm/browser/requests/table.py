@@ -17,7 +17,7 @@ from uuid import UUID
 from ...bundles import ClassForms
 from ...bundles.description import FieldDescription
 from ...clients.searches import wire_predicate
-from ...codec import decode, show
+from ...codec import Record, decode, show
 from ...errors import EmergeError
 from ...objects import DIRECTORY, METADATA
 from ...operations import Wire
@@ -183,13 +183,27 @@ def _read(state: bytes) -> dict[str, object]:
 
 
 def _row(pointer: PointerRow, state: dict[str, object], wanted: Sequence[str]) -> TableRow:
-    shown = dict.fromkeys([*(name for name in wanted if name in state), *list(state)[:WIDEST]])
+    shown = {name: state[name] for name in list(state)[:WIDEST]}
+    shown |= {name: found[0] for name in wanted if (found := _reach(state, name))}
     return {
         "pointer": pointer,
-        "cells": {name: _cell(state[name]) for name in shown},
-        "series": {name: points for name in shown if (points := sparkline(state[name]))},
+        "cells": {name: _cell(value) for name, value in shown.items()},
+        "series": {name: points for name, value in shown.items() if (points := sparkline(value))},
         "away": pointer.get("missing", ""),
     }
+
+
+def _reach(state: dict[str, object], name: str) -> list[object]:
+    """Return the value of a field, or of several joined by dots, as an order may name it; nothing if there is none."""
+    if name in state:
+        return [state[name]]
+    value: object = state
+    for part in name.split("."):
+        fields = value.fields if isinstance(value, Record) else value
+        if not isinstance(fields, dict) or part not in fields:
+            return []
+        value = fields[part]
+    return [value]
 
 
 def _cell(value: object) -> str:
