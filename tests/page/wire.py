@@ -1,22 +1,28 @@
-"""A line between a browser and a relay that counts what passes."""
+"""A line between a browser and a relay that counts what passes, and can lose it."""
 
 from __future__ import annotations
 
 import re
 import socket
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
 REQUEST = re.compile(rb"^GET (\S+) HTTP/1\.1\r\n", re.MULTILINE)
 
 
 class CountedLine:
-    """A port that passes all on to another address, once that is set, and counts the bytes that come back."""
+    """A port that passes all on to another address, once that is set, and counts the bytes that come back.
+
+    While `passes` is not set all that is sent is lost, and no connection ends: one that has lost something never passes
+    anything again. New ones come about when it is set.
+    """
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = Lock()
+        self.passes = Event()
+        self.passes.set()
         self._there = ("", 0)
         self.received = 0
         self.asked: list[str] = []
@@ -47,15 +53,21 @@ class CountedLine:
             Thread(target=self._join, args=(near,), daemon=True).start()
 
     def _join(self, near: socket.socket) -> None:
+        self.passes.wait()
+        lost = Event()
         with near, suppress(OSError), socket.create_connection(self._there) as far:
-            back = Thread(target=self._pass, args=(far, near, True), daemon=True)
+            back = Thread(target=self._pass, args=(far, near, lost, True), daemon=True)
             back.start()
-            self._pass(near, far, False)
+            self._pass(near, far, lost, False)
             back.join()
 
-    def _pass(self, source: socket.socket, target: socket.socket, back: bool) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, lost: Event, back: bool) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
+                if not self.passes.is_set():
+                    lost.set()
+                if lost.is_set():
+                    continue
                 with self._lock:
                     if back:
                         self.received += len(data)
