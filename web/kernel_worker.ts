@@ -162,7 +162,7 @@ export class KernelWorker {
   }
 }
 
-const SILENT = "Python has not answered for 12 s: wait, stop it, or restart the kernel";
+const SILENT = "Python has not answered for 12 s: wait, stop it, or restart it";
 
 const GONE: Failure = {
   code: "Unavailable",

@@ -729,7 +729,7 @@ def test_every_action_of_the_page_has_a_row() -> None:
 @pytest.mark.skipif(not in_turn(0, 2), reason="every other run; all by EMERGE_TEST_SCALE=large")
 @pytest.mark.parametrize(
     ("deed", "lose"),
-    sample(pairs(DEEDS, LOSSES), 4),
+    sample(pairs(DEEDS, LOSSES), 6),
     ids=lambda each: each.name if isinstance(each, Deed) else each.__name__,
 )
 def test_what_is_cut_off_in_the_middle_is_told_and_goes_on(

@@ -210,13 +210,14 @@ async def ask(tab: TwoPlaces, kind: str, args: Any, deed: Attempt | None) -> tup
         with attempt(deed):
             answer: Any = await HANDLERS[kind](cast("Tab", tab), whole)
     except EmergeError as error:
+        assert deed is None or error.code != "Unavailable" or error.remedy == AGAIN
         return error.code == "Unavailable", error.code
     if kind == "runall":
         ran = {each["path"]: each["text"] for each in tab.events if each["event"] == "ran"}
         return False, [plainly(answer), ran]
     failed = [each["failure"] for each in answer.get("failures", ())] if kind == "change" else []
     lost = [each for each in failed if each["code"] == "Unavailable"]
-    assert all(each["remedy"] in (AGAIN, "look") for each in lost)  # "look": what only reads was lost
+    assert all(each["remedy"] == AGAIN for each in lost)
     return bool(lost), plainly({**answer, "failures": [each["code"] for each in failed]})
 
 

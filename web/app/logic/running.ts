@@ -14,7 +14,7 @@ export function whyNotHere(view: ObjectView, old: boolean, kernel: KernelState):
   if (old) return "An old version is read only: open the newest to run it.";
   if (view.runs === "nowhere") return "No class came with this object.";
   if (view.runs === "node") return "Its class needs what a browser does not have: it runs on a node only.";
-  if (kernel === "dead") return "Python has stopped: restart the kernel.";
+  if (kernel === "dead") return "Python has stopped: restart it.";
   return kernel === "loading" ? "Python is starting." : null;
 }
 

@@ -56,7 +56,7 @@ export class Session {
   /** Why a place cannot be used now, or null. */
   outage(where: Where): string | null {
     if (this.reach(where) === "up") return null;
-    if (this.kernel === "dead") return "Python has stopped: restart the kernel.";
+    if (this.kernel === "dead") return "Python has stopped: restart it.";
     if (this.kernel === "loading") return "Python is starting.";
     if (this.refused) return "Open the link that the relay printed when it was started.";
     return this.connection.state === "offline" ? `The cluster is out of reach: ${this.connection.reason}.` : "Connecting to the cluster.";

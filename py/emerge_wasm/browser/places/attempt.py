@@ -101,18 +101,24 @@ def noting(note: Mapping[str, object]) -> Wire:
 async def call_once(transport: Transport, name: str, args: Values, context: Wire | None) -> object:
     """Make a call, once if it belongs to a deed and can be recorded."""
     made = ATTEMPT.get()
-    if made is None or name not in ONCE:
-        answer: object = await transport.call(name, args, context)
-        return answer
+    if made is None:
+        return await transport.call(name, args, context)
+    try:
+        return await _call_once(made, transport, name, args, context)
+    except Unavailable as error:
+        raise _left_open(error) from None
+
+
+async def _call_once(made: Attempt, transport: Transport, name: str, args: Values, context: Wire | None) -> object:
+    if name not in ONCE:
+        return await transport.call(name, args, context)
     path = _path(args)
     try:
-        answer = await transport.call(name, args, {**(context or {}), "call_id": made.call_id(name, path)})
+        answer: object = await transport.call(name, args, {**(context or {}), "call_id": made.call_id(name, path)})
     except (Invalid, LimitExceeded) as error:
         if not error.details.get("apart") and error.details.get("limit") not in BOUNDS:
             raise
         return await transport.call(name, args, {k: v for k, v in (context or {}).items() if k != "call_note"} or None)
-    except Unavailable as error:
-        raise _left_open(error) from None
     made.count(name, path)
     return answer
 
@@ -138,7 +144,7 @@ async def stream_once(
 
 
 def _left_open(error: Unavailable) -> Unavailable:
-    """Return the error with what to do where it is not known what became of a call."""
+    """Return the error of a deed's call with what to do where it is not known what became of it."""
     if not error.details.get("unknown"):
         return error
     return Unavailable(error.message, path=error.path, remedy=AGAIN, **error.details)

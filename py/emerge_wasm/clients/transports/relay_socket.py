@@ -25,10 +25,10 @@ QUEUE_LIMIT = 64 << 20
 
 ABNORMAL = 1006
 CLOSINGS = {
-    1000: "it closed the connection",
-    1001: "it went away",
+    1000: "the relay closed the connection",
+    1001: "the relay went away",
     ABNORMAL: "the connection broke",
-    1012: "it restarts",
+    1012: "the relay restarts",
 }
 """What the protocol's numbers mean, where no reason came with them."""
 
@@ -219,7 +219,7 @@ class _BrowserSocket:
 
 def _closing(code: int, reason: str) -> str:
     """Say why a connection ended: in the words of who closed it, or else in ours for the protocol's number."""
-    return reason or CLOSINGS.get(code, f"it closed the connection ({code})")
+    return reason or CLOSINGS.get(code, f"the relay closed the connection ({code})")
 
 
 async def _why_not(url: str) -> Exception:
@@ -233,4 +233,4 @@ async def _why_not(url: str) -> Exception:
         return OSError("the relay does not answer")
     if answer.status == 403:
         return RelayRefused("this browser is not signed in; open the link that the relay printed")
-    return OSError("it closed the connection")
+    return OSError("the relay closed the connection")

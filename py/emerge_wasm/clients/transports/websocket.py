@@ -21,7 +21,7 @@ from ...wire.call import Calls
 from ...wire.client import ClientProtocol
 from ...wire.event import decode
 from ..fork import leave_behind, renew_in_child
-from .relay_socket import EVENT_LIMIT, RelayRefused, RelaySocket, check_package, open_socket
+from .relay_socket import ABNORMAL, CLOSINGS, EVENT_LIMIT, RelayRefused, RelaySocket, check_package, open_socket
 from .relay_socket import SUBPROTOCOL as SUBPROTOCOL
 
 log = logging.getLogger("emerge.clients")
@@ -157,7 +157,8 @@ class WebSocketTransport:
         finally:
             beating.cancel()
             socket.close()
-            self._lose("the connection to the relay was lost" + (f" ({reason})" if reason else ""))
+            why = "" if reason in ("", CLOSINGS[ABNORMAL]) else f" ({reason})"
+            self._lose(f"the connection to the relay was lost{why}")
         return reason
 
     async def _listen(self, socket: RelaySocket) -> None:
