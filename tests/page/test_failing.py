@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -19,6 +20,7 @@ from emerge_wasm.browser.protocol import ChangeStep
 from emerge_wasm.browser.requests.handlers import DEEDS as PAGE_DEEDS
 from emerge_wasm.browser.requests.handlers import EACH_TIME
 from emerge_wasm.clients.sync import SyncClient
+from tests.conftest import start_server
 from tests.scale import SCALE, TURN, in_turn, pairs, sample
 
 from .conftest import SLOW, Site, Tab
@@ -743,23 +745,25 @@ def test_what_is_cut_off_in_the_middle_is_told_and_goes_on(
 @pytest.mark.skipif(not in_turn(2, 4), reason="takes turns with others; all by EMERGE_TEST_SCALE=large")
 @pytest.mark.parametrize("chosen", sample(["save", "sell", "rename", "run on all", "notebook"], 5))
 def test_a_line_that_loses_all_and_does_not_end_is_noticed(
-    site: Site, tab: Tab, open_tab: Callable[[str], Tab], chosen: str
+    site: Site, tab: Tab, open_tab: Callable[[str], Tab], tmp_path: Path, chosen: str
 ) -> None:
     """The connection is half open: nothing comes, and nobody says that it has ended."""
-    line, context = CountedLine(), tab.page.context
-    url = line.lead_to(site.relay.found["url"])
-    (session,) = [each for each in context.cookies(site.relay.found["url"]) if each["name"].startswith("emerge-")]
-    port = url.rpartition(":")[2]
-    context.add_cookies([{"name": f"emerge-{port}", "value": session["value"], "url": url}])
-    own = open_tab(f"{url}/{WIDGET}")
-    own.ready()
+    line = CountedLine()
+    place = ("--port", "0", "--dir", str(tmp_path))
+    relay = start_server("-h", site.node.host, "relay", "start", *place, "--origin", line.origin)
 
     def swallow(site: Site, tab: Tab) -> None:
         line.passes.clear()
         site.node.process.send_signal(signal.SIGCONT)
 
-    cut_off(site, own, next(deed for deed in DEEDS if deed.name == chosen), swallow, line.passes.set)
-    line.close()
+    own = open_tab(line.lead_to(relay.found["page"]))
+    try:
+        own.ready()
+        cut_off(site, own, next(deed for deed in DEEDS if deed.name == chosen), swallow, line.passes.set)
+    finally:
+        own.page.close()  # it may still load what comes late
+        line.close()
+        relay.stop()
 
 
 def cut_off(site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None], back: Callable[[], None]) -> None:

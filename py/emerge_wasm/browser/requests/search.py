@@ -8,7 +8,6 @@ import time
 from ...clients.searches import wire_predicate
 from ...errors import Invalid
 from ...results import GraphQLAnswer, PlanInfo
-from ..places.attempt import ATTEMPT, attempt
 from ..protocol import ExplainArgs, GraphQLArgs, GraphQLText, PathArgs, PlanView, SchemaText
 from ..tab import Tab
 
@@ -45,8 +44,7 @@ async def graphql(tab: Tab, args: GraphQLArgs) -> GraphQLText:
     except ValueError as error:
         raise Invalid(f"the variables are not JSON: {error}", remedy='write {"name": "value"}') from None
     started = time.perf_counter()
-    with attempt(ATTEMPT.get() if "mutation" in args["query"] else None):  # what only reads leaves no record
-        answer: GraphQLAnswer = await tab.find(args).call("graphql", [args["path"], args["query"], variables, ""])
+    answer: GraphQLAnswer = await tab.find(args).call("graphql", [args["path"], args["query"], variables, ""])
     text = json.dumps(answer, indent=2, ensure_ascii=False, default=str)
     return {
         "text": text[:TEXT_LIMIT],
