@@ -758,7 +758,7 @@ def test_a_line_that_loses_all_and_does_not_end_is_noticed(
 
     own = open_tab(line.lead_to(relay.found["page"]))
     try:
-        own.ready()
+        own.ready(patience=3 * SLOW)
         cut_off(site, own, next(deed for deed in DEEDS if deed.name == chosen), swallow, line.passes.set)
     finally:
         own.page.close()  # it may still load what comes late
@@ -780,7 +780,7 @@ def cut_off(site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None],
         lose(site, tab)
         untouched = lose is lose_cells and not deed.cell
         if not untouched:
-            expect(deed.told(tab)).to_be_visible(timeout=SLOW)
+            expect(deed.told(tab)).to_be_visible(timeout=2 * SLOW)  # silence is noticed after 15 to 20 s
             said = deed.told(tab).inner_text()
             assert re.search(r"cluster|relay|node|n1|Python|kernel", said), said
             deed.typed(tab)

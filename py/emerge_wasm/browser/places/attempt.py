@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 
 from ...codec import decode, encode
 from ...errors import Invalid, LimitExceeded, Unavailable
-from ...operations import Transport, Values, Wire
+from ...operations import Transport, Values, Wire, find_operation
 from ...results import CallInfo, PointerRow
 
 ONCE = frozenset(
@@ -110,7 +110,8 @@ async def call_once(transport: Transport, name: str, args: Values, context: Wire
 
 
 async def _call_once(made: Attempt, transport: Transport, name: str, args: Values, context: Wire | None) -> object:
-    if name not in ONCE or (name == "graphql" and "mutation" not in str(args[1])):  # what only reads leaves no record
+    reads = name == "graphql" and "mutation" not in find_operation(name).bind(args).query  # and leaves no record
+    if name not in ONCE or reads:
         return await transport.call(name, args, context)
     path = _path(args)
     try:
