@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import stat
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile, connect
+from emerge_wasm.clients import SyncClient
 from emerge_wasm.clients.keys.local_key import FOLDER, LocalAddress, LocalKey, file_of
 from emerge_wasm.clients.quick import Declined, QuickNode
 from emerge_wasm.clients.transports.registry import open_transport
@@ -33,6 +35,7 @@ from emerge_wasm.operations import TABLE, Answer, Transport, Values
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.rest.node_server import RESTNodeServer
+from emerge_wasm.results import MemberRow
 from emerge_wasm.stores.memory import MemoryStore
 from tests.command import run_here, run_process
 from tests.conftest import Server, start_server
@@ -303,6 +306,34 @@ async def outcome(call: Awaitable[object]) -> str:
     except EmergeError as error:
         return error.code
     return "ok"
+
+
+def test_a_node_of_another_user_does_not_enter(tmp_path: Path) -> None:
+    first = start(tmp_path / "keys", tmp_path, "--name", "first")
+    with connect(first.found["node"]) as fs:
+        fs.foundcluster()
+    with ExitStack() as stack:
+        stack.callback(first.stop)
+        for name, keys, met in (("second", "keys", True), ("third", "other", False)):
+            (tmp_path / name).mkdir()
+            other = start(tmp_path / keys, tmp_path / name, "--name", name, "--join", first.found["node"])
+            stack.callback(other.stop)
+            with connect(other.found["node"]) as fs:
+                seen = others_of(fs, met)
+                assert [row["node"] for row in seen] == (["first"] if met else [""])
+                assert met or "nodes of the cluster only" in seen[0]["error"]
+        os.environ[FOLDER] = str(tmp_path / "keys")
+        with connect(first.found["node"]) as fs:
+            assert sorted(row["node"] for row in fs.nodes()) == ["first", "second"]
+
+
+def others_of(fs: SyncClient, met: bool) -> list[MemberRow]:
+    """The other nodes that one knows, once it has met one, or was refused by one."""
+    for _ in range(400):
+        if found := [row for row in fs.nodes() if not row["self"] and (row["node"] if met else "error" in row)]:
+            return found
+        time.sleep(0.025)
+    raise AssertionError("it met nobody")
 
 
 def test_an_open_node_says_so(tmp_path: Path) -> None:
