@@ -92,7 +92,7 @@ IN_WEBKIT = ("object", "search", "table")
 WEBKIT_SHARE = 16
 NO_CLOSING_IN = "WebKitGTK loads no worker where an origin is closed in, so it runs no code of others"
 NO_STOP = "WebKitGTK has no shared memory, by which a cell is stopped"
-NO_DOWNLOAD = "WebKitGTK's driver does not tell of downloads"
+NO_WAITING = "WebKitGTK cannot wait for a result inside Python (JSPI), as this does"
 NOT_NARROW = "WebKitGTK's window is no narrower than 500 pixels"
 
 
@@ -212,8 +212,11 @@ class Waits(ast.NodeVisitor):
 def awaited(code: str) -> str:
     """The cell as a user writes it where Python cannot wait for a result."""
     waits = Waits()
-    with suppress(SyntaxError):  # a line of its own kind, such as %pip
-        waits.visit(ast.parse(code))
+    try:
+        waits.visit(ast.parse(re.sub("^[%!]", "#", code, flags=re.MULTILINE)))  # a line of its own kind, such as %live
+    except SyntaxError:  # newer than this Python: no more than its last line
+        head, between, last = code.rpartition("\n")
+        return head + between + awaited(last) if head else code
     lines = code.encode().split(b"\n")
     for line, at, text in sorted(waits.found, reverse=True):
         lines[line - 1] = lines[line - 1][:at] + text + lines[line - 1][at:]

@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 
 import nbformat
-import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import connect
 from emerge_wasm.notebook import Notebook
-from tests.page.conftest import NO_DOWNLOAD, SLOW, Site, Tab
+from tests.page.conftest import SLOW, Site, Tab
 
 
 def write(tab: Tab, text: str) -> None:
@@ -27,7 +26,6 @@ def sources(tab: Tab) -> list[str]:
     return [each.strip() for each in found]
 
 
-@pytest.mark.not_webkit(reason=NO_DOWNLOAD)
 def test_a_notebook_is_written_run_kept_and_shared(site: Site, tab: Tab, tmp_path: Path) -> None:
     tab.find("new-notebook").click()
     expect(tab.find("object-name")).to_have_text("untitled", timeout=SLOW)

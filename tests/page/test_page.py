@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT
-from tests.page.conftest import EXAMPLE, NO_STOP, NOT_NARROW, SLOW, Fresh, Site, Tab
+from tests.page.conftest import EXAMPLE, NO_STOP, NO_WAITING, NOT_NARROW, SLOW, Fresh, Site, Tab
 from tests.scale import SCALE
 
 
@@ -260,6 +260,7 @@ def test_two_tabs_share_this_browsers_filesystem(site: Site, tab: Tab, second: T
     second.page.close()
 
 
+@pytest.mark.not_webkit(reason=NO_WAITING)
 def test_airports_from_a_cell(tab: Tab) -> None:
     """All of them on command, otherwise those of Alaska and of the west coast."""
     text = (ROOT / "examples" / "airports.py").read_text()

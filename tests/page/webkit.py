@@ -2,7 +2,7 @@
 
 Playwright drives a browser by WebDriver BiDi. Of that WebKitGTK has too little, but its driver has the older WebDriver:
 so this answers the one by the other, with `webkit.js` in the page, which keeps what Playwright has handles of. Each
-context is a browser. It tells of no downloads and workers, and of requests only what the page itself knows.
+context is a browser. It tells of no workers, of requests only what the page itself knows, and of a download when it is over.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import itertools
 import json
 import mimetypes
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -32,6 +33,7 @@ NEEDED = ("WebKitWebDriver", "Xvfb", "dbus-run-session", "setpriv", "dpkg")
 PAGE = Path(__file__).with_suffix(".js").read_text()
 PATIENCE = 120.0  # seconds for one command: a busy machine compiles Python for long
 POLLS = (0.02, 0.25)  # seconds between looks at what a page has to tell, while an answer is awaited, and otherwise
+DOWNLOADS = "downloads"
 EVALUATE = "(utilityScript, ...args) => utilityScript.evaluate(...args)"
 """By this Playwright has a text evaluated, which our page forbids: here the text comes as a function."""
 UTILITY = " utility"
@@ -58,6 +60,8 @@ class Driver:
     def __init__(self, folder: Path, display: str) -> None:
         (folder / "gtk-3.0").mkdir()
         (folder / "gtk-3.0" / "settings.ini").write_text("[Settings]\ngtk-enable-animations=0\n")
+        (folder / "user-dirs.dirs").write_text(f'XDG_DOWNLOAD_DIR="$HOME/{DOWNLOADS}"\n')
+        (folder / DOWNLOADS).mkdir()
         place = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -271,6 +275,9 @@ class Profile:
         self.id = f"profile-{next(_numbers)}"
         self.bridge = bridge
         self.driver = Driver(folder, display)
+        self.downloads = folder / DOWNLOADS
+        self.taken = folder
+        """Where Playwright looks for what was downloaded."""
         self.preloads: dict[str, str] = {}
         self.viewport: Json | None = None
         self.tabs: dict[str, Frame] = {}
@@ -332,6 +339,16 @@ class Profile:
         del self.tabs[tab.id]
         tab.end()
 
+    def hand_over(self) -> None:
+        """Tell of the downloads that are over, as of the newest tab's: of none is it known whose it is."""
+        for file in self.downloads.iterdir():
+            if self.tabs and not _is_open(file):
+                tab, number = [*self.tabs.values()][-1], f"download-{next(_numbers)}"
+                shutil.move(file, self.taken / file.name)
+                params = {"context": tab.id, "navigation": None, "download": number, "url": file.name}
+                tab.emit("browsingContext.downloadWillBegin", {**params, "suggestedFilename": file.name})
+                tab.emit("browsingContext.downloadEnd", {**params, "status": "complete"})
+
     async def resize(self, tab: Frame, size: Json) -> None:
         """Give the page in the tab that size. The lock is held."""
         width, height = size["width"], size["height"]
@@ -388,6 +405,7 @@ class Bridge:
         while True:
             await asyncio.sleep(POLLS[1])
             for profile in [*self._profiles.values()]:
+                profile.hand_over()
                 for tab in [*profile.tabs.values()]:
                     if not profile.driver.lock.locked():
                         async with profile.driver.lock:
@@ -424,6 +442,10 @@ class Bridge:
 
     async def _end_profile(self, params: Json) -> None:
         await self._profiles.pop(params["userContext"]).stop()
+
+    async def _take_downloads(self, params: Json) -> None:
+        for id in params["userContexts"]:
+            self._profiles[id].taken = Path(params["downloadBehavior"]["destinationFolder"])
 
     async def _cookies(self, params: Json) -> Json:
         found = await self._profiles[params["partition"]["userContext"]].cookies()
@@ -538,6 +560,15 @@ class Bridge:
         self._find(params["target"]).disowned += params["handles"]
 
 
+def _is_open(file: Path) -> bool:
+    """Whether a process has it open, or it has the name that it has until it is whole."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(link) == str(file):
+                return True
+    return file.suffix == ".wkdownload"
+
+
 def _key(cookie: Json) -> tuple[str, str, str]:
     return cookie["name"], cookie.get("domain", ""), cookie.get("path", "/")
 
@@ -600,6 +631,7 @@ HANDLERS: dict[str, Callable[[Bridge, Json], Awaitable[Json | None]]] = {
     "session.new": Bridge._begin,
     "browser.createUserContext": Bridge._make_profile,
     "browser.removeUserContext": Bridge._end_profile,
+    "browser.setDownloadBehavior": Bridge._take_downloads,
     "browsingContext.create": Bridge._open,
     "browsingContext.close": Bridge._close,
     "browsingContext.activate": Bridge._show,
