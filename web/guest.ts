@@ -22,7 +22,15 @@ const RECURSION = 350; // as in the kernel
 
 async function importText<T>(text: ArrayBuffer): Promise<T> {
   const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  return (await import(/* @vite-ignore */ address)) as T;
+  try {
+    return (await import(/* @vite-ignore */ address)) as T;
+  } catch (error) {
+    // WebKit reads no blob's module where there is no origin; a name, since each line of a traceback would repeat the address
+    const named = encodeURIComponent(`${new TextDecoder().decode(text)}\n//# sourceURL=guest.mjs`);
+    return (await import(/* @vite-ignore */ `data:text/javascript,${named}`).catch(() => Promise.reject(error as Error))) as T;
+  } finally {
+    URL.revokeObjectURL(address);
+  }
 }
 
 /** Pyodide fetches its parts by their addresses: they are here already. The returned function ends it. */

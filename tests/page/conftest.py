@@ -16,7 +16,6 @@ import shutil
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,10 +86,10 @@ FIREFOX = "firefox-esr"
 STEADY = ("closed", "kernels", "kept", "layout", "object", "output", "page", "search", "table")
 """Of these modules. In others a process of Firefox ESR dies under axe, or its window lacks the focus after others."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
-IN_WEBKIT = ("object", "search", "table")
+IN_WEBKIT = ("exchange", "kept", "layout", "live", "notebook", "object", "output", "page", "search", "table")
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
-WEBKIT_SHARE = 16
-NO_CLOSING_IN = "WebKitGTK loads no worker where an origin is closed in, so it runs no code of others"
+WEBKIT_SHARE = 60
+SLOW_CLOSING_IN = "WebKitGTK starts each Python that closes in code of others for too long"
 NO_STOP = "WebKitGTK has no shared memory, by which a cell is stopped"
 NO_WAITING = "WebKitGTK cannot wait for a result inside Python (JSPI), as this does"
 NOT_NARROW = "WebKitGTK's window is no narrower than 500 pixels"

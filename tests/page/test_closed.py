@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from emerge_wasm import connect
-from tests.page.conftest import SLOW, Fresh, Site, Tab
+from tests.page.conftest import NO_STOP, NO_WAITING, SLOW, Fresh, Site, Tab
 from tests.scale import in_turn
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
@@ -61,11 +61,13 @@ def test_code_of_another_author_reaches_nothing(site: Site, foreign: Tab) -> Non
     expect(foreign.find("consent-place")).to_contain_text("Closed in")
     foreign.find("consent-run").click()
     found = ast.literal_eval(result(foreign).inner_text())
+    if foreign.engine == "webkit":  # each worker has a cache of its own there, which ends with it: an empty one
+        assert [found.pop(name) for name in ("caches", "python caches.keys")] == ["GOT ", "GOT "]
     got = {name: said for name, said in found.items() if str(said).startswith("GOT")}
     assert not got
     assert found.pop("origin") == found.pop("python origin") == "null"
     assert found.pop("heard") == "nothing"
-    assert len(found) == 16
+    assert len(found) == (14 if foreign.engine == "webkit" else 16)
     assert all(str(said).startswith("no:") for said in found.values())
     expect(foreign.find("output").first).to_contain_text("said from inside")
     with connect(site.node.host) as fs:  # what it changed is a version of it
@@ -81,10 +83,13 @@ def test_the_same_attacks_succeed_in_the_tab_itself(site: Site, foreign: Tab) ->
     foreign.find("consent-run").click()
     found = ast.literal_eval(result(foreign).inner_text())
     assert found.pop("python origin") == url
-    assert len(found) == 4
+    if foreign.engine == "webkit":
+        assert found.pop("python navigator.storage.getDirectory") == "no: storage"  # it has none
+    assert len(found) == (3 if foreign.engine == "webkit" else 4)
     assert all(said.startswith("GOT") for said in found.values())
 
 
+@pytest.mark.not_webkit(reason=NO_WAITING)
 def test_what_it_is_given_is_the_filesystem_with_the_callers_rights(foreign: Tab) -> None:
     run_here(foreign, "/shared/probe", "neighbours")
     foreign.find("consent-run").click()
@@ -168,6 +173,7 @@ local.chmod("/guests", "rwxr-xr-x");
 """
 
 
+@pytest.mark.not_webkit(reason=NO_WAITING)
 def test_this_browsers_own_filesystem_closes_in_what_belongs_to_others(site: Site, foreign: Tab) -> None:
     foreign.run(CELL)  # written here, so nothing is asked
     theirs = "['null', 'theirs']"  # what their owner may see of it
@@ -190,6 +196,7 @@ def test_this_browsers_own_filesystem_closes_in_what_belongs_to_others(site: Sit
     expect(result(foreign)).to_have_text(theirs)
 
 
+@pytest.mark.not_webkit(reason=NO_WAITING)
 @pytest.mark.skipif(not in_turn(0, 2), reason="takes turns with a loop in the tab; all by EMERGE_TEST_SCALE=large")
 def test_an_endless_loop_of_theirs_is_stopped(foreign: Tab) -> None:
     run_here(foreign, "/shared/probe", "spin")
@@ -201,6 +208,7 @@ def test_an_endless_loop_of_theirs_is_stopped(foreign: Tab) -> None:
     expect(result(foreign)).to_have_text("['loud', 'own', 'probe']")
 
 
+@pytest.mark.not_webkit(reason=NO_STOP)
 @pytest.mark.skipif(not in_turn(1, 2), reason="takes turns with a loop of theirs; all by EMERGE_TEST_SCALE=large")
 def test_an_endless_loop_in_the_tab_is_stopped(foreign: Tab) -> None:
     run_here(foreign, "/shared/own", "spin")
