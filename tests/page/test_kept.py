@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.request import urlopen
 
+import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import connect
@@ -195,6 +196,7 @@ COUNT = """() => new Promise((resolve, reject) => {
 UNSURE = "() => { navigator.storage.persist = navigator.storage.persisted = async () => false; }"
 
 
+@pytest.mark.not_webkit(reason="WebKitGTK has no navigator.storage, so it is not known whether it keeps anything")
 def test_the_browser_is_asked_to_keep_what_is_stored(site: Site, swept: Tab) -> None:
     """One that does not promise it: the status line says so, and what can be done."""
     tab = swept

@@ -40,8 +40,15 @@ def test_a_cell_asks_for_input_and_only_it_waits(tab: Tab) -> None:
     expect(cell.get_by_test_id("input")).to_have_count(0)
 
 
+LIVE = "live(lambda: sorted(each.name for each in fs.list('/inventory')))\nprint('once')"
+AWAITED = """async def names():
+    return sorted(each.name for each in await afs.list('/inventory'))
+await live(names)
+print('once')"""
+
+
 def test_live_cells_follow_the_objects_that_they_read(site: Site, tab: Tab) -> None:
-    value = tab.run("live(lambda: sorted(each.name for each in fs.list('/inventory')))\nprint('once')")
+    value = tab.run(AWAITED if tab.engine == "webkit" else LIVE)
     count = "n = fs.cat('/inventory/widget1')['quantity_on_hand']"
     cell = tab.run(f"%live\n{count}\nfs.store(EmergeFile(name='seen', path='/inventory', data=n))\nn")
     expect(cell.get_by_test_id("live")).to_be_visible()

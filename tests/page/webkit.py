@@ -2,7 +2,8 @@
 
 Playwright drives a browser by WebDriver BiDi. Of that WebKitGTK has too little, but its driver has the older WebDriver:
 so this answers the one by the other, with `webkit.js` in the page, which keeps what Playwright has handles of. Each
-context is a browser. It tells of no workers, of requests only what the page itself knows, and of a download when it is over.
+context is a browser. It tells of no workers, of requests only what the page itself knows, and of a download when it is
+over.
 """
 
 from __future__ import annotations
