@@ -91,6 +91,6 @@ export function storageStatus(features: Features | null, kernel: KernelState, { 
     return { level: "caution", state: "full", text: `Storage nearly full: ${used}`, title };
   }
   if (persisted === true) return { level: "good", state: "persisted", text: "Storage kept", title: `${used} used; the browser keeps it until you remove it.` };
-  const title = `${used} used. The browser may clear it when it runs short of space, or when the page is not visited for long.`;
+  const title = `${used && `${used} used. `}The browser may clear it when it runs short of space, or when the page is not visited for long.`;
   return { level: "idle", state: "best-effort", text: "Storage may be cleared", title };
 }
