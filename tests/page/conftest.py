@@ -86,7 +86,7 @@ FIREFOX = "firefox-esr"
 STEADY = ("closed", "kernels", "kept", "layout", "object", "output", "page", "search", "table")
 """Of these modules. In others a process of Firefox ESR dies under axe, or its window lacks the focus after others."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
-IN_WEBKIT = ("exchange", "kept", "layout", "live", "notebook", "object", "output", "page", "search", "table")
+IN_WEBKIT = ("exchange", "kept", "notebook", "object", "output", "page", "search", "table")
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
 WEBKIT_SHARE = 60
 SLOW_CLOSING_IN = "WebKitGTK starts each Python that closes in code of others for too long"
