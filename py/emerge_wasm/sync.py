@@ -66,7 +66,12 @@ def iterate(items: AsyncIterator[T]) -> Generator[T, None, None]:
             _finish(close())
 
 
-def _wait_in_pyodide(work: AsyncWork[T]) -> T:
+def wait_in_pyodide(work: AsyncWork[T]) -> T:
+    """Wait by suspending the Python stack, so that the browser's event loop goes on.
+
+    Raises:
+        Unavailable: this browser cannot do that.
+    """
     from pyodide.ffi import can_run_sync, run_sync
 
     if not can_run_sync():
@@ -161,5 +166,5 @@ class Drive(Protocol):
     def __call__(self, work: AsyncWork[T], /) -> T: ...
 
 
-drive: Drive = _wait_in_pyodide if IN_PYODIDE else _wait_on_thread
+drive: Drive = wait_in_pyodide if IN_PYODIDE else _wait_on_thread
 """How this process waits for a coroutine: a sandbox's worker sets it to `run_straight`."""

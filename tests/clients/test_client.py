@@ -87,6 +87,12 @@ def test_a_moment_without_timezone_is_refused(fs: SyncClient) -> None:
         fs.list("/", as_of=datetime(2026, 1, 1))
 
 
+def test_a_path_in_place_of_a_predicate_is_told_of(fs: SyncClient) -> None:
+    with pytest.raises(Invalid) as caught:
+        fs.search("/stock", lambda o: o.price > 3)  # type: ignore[arg-type]  # that is the mistake
+    assert "search(lambda o: …, '/stock')" in str(caught.value)
+
+
 def test_a_transaction_of_the_sync_face(fs: SyncClient) -> None:
     leaf = Leaf(name="a")
     with fs.transaction() as tx:

@@ -60,6 +60,10 @@ def test_what_is_written_is_completed_and_explained(tab: Tab) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(prompt).to_contain_text('fs.getobject("/inventory/widget1')
+    write(tab, "fs.search(lambda each: each.unit")  # and fields of the classes that are there
+    expect(options.first).to_contain_text("unit_price", timeout=SLOW)
+    write(tab, "%time")
+    expect(options).to_contain_text(["time", "timeit"])
     write(tab, 'local.list("/inv')
     page.keyboard.press("Control+Space")
     expect(options).to_have_count(0)

@@ -13,6 +13,8 @@ from emerge_wasm import connect
 from emerge_wasm.notebook import Notebook
 from tests.page.conftest import SLOW, Site, Tab
 
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
 
 def write(tab: Tab, text: str) -> None:
     """Type into the cell that is being written."""
@@ -99,10 +101,15 @@ def test_a_notebook_is_written_run_kept_and_shared(site: Site, tab: Tab, tmp_pat
     caught.value.save_as(file)
     nbformat.validate(nbformat.read(file, as_version=4))
     assert file.name == "untitled.ipynb" and len(json.loads(file.read_text())["cells"]) == 4
+    pictured = {"id": "p", "cell_type": "markdown", "metadata": {}, "source": "![dot $x$](attachment:a%20b.png)"}
+    pictured["attachments"] = {"a b.png": {"image/png": DOT}}
+    book = json.loads(file.read_text())
+    file.write_text(json.dumps({**book, "cells": [*book["cells"], pictured]}))
     tab.find("import-ipynb").set_input_files(file)
     expect(tab.find("object-name")).to_have_text("untitled 2", timeout=SLOW)
-    expect(cells).to_have_count(4)
-    assert sources(tab) == before
+    expect(cells).to_have_count(5)
+    assert sources(tab)[:4] == before
+    expect(cells.nth(4).get_by_alt_text("dot $x$")).to_have_js_property("naturalWidth", 1)
 
     # what `fs` is survives a reload
     tab.use("local")

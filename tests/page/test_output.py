@@ -12,7 +12,9 @@ VALUES = """
 from IPython.display import HTML, Image, JSON, Latex, Markdown, SVG, display, clear_output
 print("begun")
 display(HTML("<b>bold</b><img src=x><a href='javascript:window.bad=2'>a</a>"))
-display(Markdown("# Head\\n\\nText with $x^2$ and `$y$`.\\n\\n- item\\n\\n<script>window.bad = 3</script>"))
+display(Markdown("# Head\\n\\nText with $x^2$ and `$y$`.\\n\\n- item\\n\\n<script>window.bad = 3</script>"
+    '\\n\\n[$z$](#x "of $z^2$ ⟦9⟧") '
+    '[b](#x "$\\\\bad" onpointerenter="window.bad=4" style="position:fixed;inset:0" class="hole$")'))
 display(SVG("<svg xmlns='http://www.w3.org/2000/svg' width='40' height='20'><rect width='40' height='20'/></svg>"))
 print("between")
 display(Latex("$$\\\\frac{1}{2}$$"))
@@ -43,8 +45,10 @@ def test_values_are_shown_as_what_they_are(site: Site, tab: Tab) -> None:
     expect(markup.nth(0).locator("b")).to_have_text("bold", timeout=SLOW)
     expect(markup.nth(0).locator("[href^=javascript], img[src]")).to_have_count(0)
     expect(markup.nth(1).locator("h1")).to_have_text("Head")
-    expect(markup.nth(1).locator("math")).to_have_text("x2")  # and not its source beside it, which Firefox shows
+    expect(markup.nth(1).locator("math")).to_have_text(["x2", "z"])  # and not its source beside it, which Firefox shows
     expect(markup.nth(1).locator("code")).to_have_text("$y$")
+    expect(markup.nth(1).locator("a").first).to_have_attribute("title", "of $z^2$ ⟦9⟧")
+    expect(markup.nth(1).locator("[style], [onpointerenter]")).to_have_count(0)
     expect(markup.nth(2).locator("mfrac")).to_have_count(1)
     assert cell.get_by_test_id("value-picture").evaluate("picture => picture.naturalWidth") == 40
     expect(cell.get_by_test_id("value-tree")).to_contain_text("rows")

@@ -304,6 +304,9 @@ def wire_predicate(predicate: SearchPredicate) -> tuple[Wire | None, Bundles]:
     if predicate is None:
         return None, {}
     if isinstance(predicate, str):
+        if predicate.startswith("/"):
+            remedy = f"the path comes second: search(lambda o: …, {predicate!r})"
+            raise Invalid(f"a predicate is an expression over o, and not a path: {predicate!r}", remedy=remedy)
         return {"text": f"lambda o: {predicate}", "values": encode({}), "bundle": ""}, {}
     expression = capture_expression(predicate)
     return expression.to_wire(), expression.bundles

@@ -54,6 +54,24 @@ async def test_cells_of_one_number_have_texts_of_their_own() -> None:
     assert '/cell.py"' not in trace
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "line"),
+    [
+        ("x = 1\nreturn x", "SyntaxError: 'return' outside function", "    return x"),
+        ("x = = 1", "SyntaxError: invalid syntax", "    x = = 1"),
+        ("eval('x y')", "SyntaxError: invalid syntax", "    eval('x y')"),
+        ("raise ValueError('a\\n  b')", "ValueError: a\n  b", "    raise ValueError('a\\n  b')"),
+        ("raise ValueError('a' * 600)", f"ValueError: {'a' * 485}...", "    raise ValueError('a' * 600)"),
+    ],
+)
+async def test_an_error_has_its_words_as_they_were_and_its_line(code: str, message: str, line: str) -> None:
+    with pytest.raises(Exception) as caught:
+        await Console({}).run(1, code)
+    failure = failure_of(caught.value, traced=True)
+    assert failure["message"] == message
+    assert line in (failure["traceback"] or "").splitlines()
+
+
 async def test_what_a_cell_changes_is_recorded_with_its_cause() -> None:
     """And a node of an earlier release, which knows no causes, gets the change all the same."""
     filesystem = LocalTransport(await Filesystem.open(await open_store("memory:"), node="n1", url="memory:"))

@@ -172,6 +172,7 @@ SPACE: dict[str, object] = {
     "by_name": {"alpha": Item(name="c"), "beta": 2},
     "Colour": Colour,
     "types": types,
+    "holder": types.SimpleNamespace(things=[Item(name="b")]),
     "number": 7,
     "_private": 1,
 }
@@ -214,6 +215,13 @@ SPACE: dict[str, object] = {
         ("item.total(3, ta", ["tax="]),
         ("Item(name='a', ", ["unit_price="]),
         ("[item.total(\n  3,\n  t", ["tax="]),
+        ("[each.price for each in things if each.un", ["unit_price"]),
+        ("for each in holder.things:\n    each.un", ["unit_price"]),
+        ("%ti", ["time", "timeit"]),
+        ("x = 1\nr = %timei", ["timeit"]),
+        ("for x in []:\n    %p", ["pip"]),
+        ("%%ht", ["html"]),
+        ("%%ti", ["time", "timeit"]),
     ],
 )
 async def test_what_it_completes(before: str, wanted: list[str]) -> None:
@@ -227,6 +235,14 @@ async def test_what_it_completes(before: str, wanted: list[str]) -> None:
 )
 async def test_where_it_has_nothing_to_say(before: str) -> None:
     assert await texts(SPACE, before) == []
+
+
+async def test_a_comprehension_is_read_on_both_sides_of_the_cursor() -> None:
+    assert "unit_price" in await texts(SPACE, "[each.", " for each in things]")
+
+
+async def test_a_modulo_is_no_magic() -> None:
+    assert await texts(SPACE, "number %ti") == await texts(SPACE, "number % ti")
 
 
 async def test_keywords_that_are_given_are_not_offered_again() -> None:

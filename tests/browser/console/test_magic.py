@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import traceback
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emerge_wasm import EmergeError, Invalid, NotFound
+from emerge_wasm.browser.console import stopwatch
 from emerge_wasm.browser.console.cell import Console
 from emerge_wasm.browser.console.magic import MAGICS, prepare
 from emerge_wasm.browser.failure import failure_of
@@ -79,11 +81,29 @@ async def test_timeit(capsys: pytest.CaptureFixture[str]) -> None:
         await console.run(9, "%timeit 1 / 0")
 
 
+async def test_what_a_coarse_clock_cannot_tell_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([1.0, 1.0, 1.0, 1.000005])
+    with monkeypatch.context() as patch:
+        patch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
+        stopwatch.time_statement({}, "-n 1 -r 2 pass")
+    out, err = capsys.readouterr()
+    assert out.startswith("2.5 µs ± 2.5 µs per loop") and "larger" in err
+
+
+@given(st.floats(0, 1e6))
+def test_a_span_of_time_is_told_in_three_digits(seconds: float) -> None:
+    assert re.fullmatch(r"\d+(\.\d+)?(e[-+]\d+)? (s|ms|µs|ns)|\d+ min \d+ s", stopwatch.format_seconds(seconds))
+    assert "e-" not in stopwatch.format_seconds(seconds)
+
+
 @pytest.mark.parametrize("code", ["%nosuch", "%%nosuch\nx", "x = 1\n%nosuch y", "for i in []:\n    %nosuch 1"])
 async def test_an_unknown_magic_names_the_known_ones(code: str) -> None:
     with pytest.raises(Invalid) as caught:
         await Console({}).run(1, code)
     assert "nosuch" in caught.value.message
+    assert caught.value.__context__ is None  # what Python says to it is of no use
     for name in MAGICS:
         assert f"%{name}" in (caught.value.remedy or "")
 

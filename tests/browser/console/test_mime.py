@@ -105,6 +105,7 @@ def test_a_bundle_of_ones_own_goes_with_the_single_ones() -> None:
 class Line:
     price: float
     tags: list[str] = field(default_factory=list)
+    secret: str = field(default="s", repr=False)
 
 
 @dataclass
@@ -141,7 +142,7 @@ TABLES: list[tuple[object, list[str], list[object]]] = [
     (point("a"), ["name", "path", "class_name", "version", "date", "size", "owner", "node"], ["a", "/stock"]),
     ([point("a"), point("b")], ["name", "path"], ["a", "/stock", "Item", 2]),
     ([{"a": 1}, {"b": None, "a": 2.5}], ["a", "b"], [1, None]),
-    ([Line(1.5, ["x"])], ["price", "tags"], [1.5, "['x']"]),
+    ([Line(1.5, ["x"], "s")], ["price", "tags"], [1.5, "['x']"]),
     ([Item(name="bolt", path="/stock", price=0.5)], ["name", "path", "price"], ["bolt", "/stock", 0.5]),
     (Frame(["x", "y"], [[1, "a"], [2, "b"]]), ["day", "x", "y"], [0, 1, "a"]),
     ([{"n": 1 << 60, "f": float("nan"), "t": "é" * 999}], ["n", "f", "t"], [str(1 << 60), "nan", "é" * 400 + "…"]),
@@ -178,6 +179,16 @@ def test_any_nested_data_is_text_or_table_or_tree(value: object) -> None:
     assert data[TEXT] == repr(value) and ERRORS not in data
     if TREE in data:
         assert len(repr(value)) > 100 and TABLE not in data
+
+
+def test_a_tree_of_an_instance_has_what_its_repr_has_and_no_unused_metadata() -> None:
+    for value, names in [
+        (Line(1.5, ["x" * 100]), ["price", "tags"]),
+        (Item(name="x" * 100, path="/stock"), ["name", "path", "price"]),
+        (Item(name="x" * 100, data={"a": 1}), ["name", "path", "price", "data"]),
+    ]:
+        tree = make_bundle(value).data[TREE]
+        assert isinstance(tree, dict) and [row["key"] for row in tree["children"]] == names
 
 
 def test_a_tree_has_an_end() -> None:
@@ -258,6 +269,14 @@ def test_what_is_imported_from_ipython() -> None:
     for make_one in (lambda: Image("https://example.org/a.png"), lambda: Image(b"?"), lambda: HTML(url="x")):
         with pytest.raises(ValueError, match=r"fetches nothing|format"):
             make_one()
+
+
+def test_a_matplotlib_that_is_half_there_hides_no_error_of_a_cell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", ModuleType("matplotlib.pyplot"))  # there for this test alone
+    show_figures()
+    assert "cannot show its figures" in capsys.readouterr().err
 
 
 def test_open_figures_show_by_themselves(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:

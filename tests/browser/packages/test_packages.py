@@ -49,6 +49,7 @@ def test_packages_of_an_install(names: list[str], quiet: bool) -> None:
         ("install -r file.txt", "does not know -r"),
         ("install 'x", "quotation"),
         ("install /tmp/x.whl", "names no package"),
+        ("install https://files.example/x-1.0-py3-none-any.whl", "its own relay alone"),
         ("list --pre", "does not know --pre"),
     ],
 )
@@ -68,6 +69,8 @@ def test_what_to_do_about_a_module() -> None:
     assert "--wheels" in CellCatalogue().advice("numpy") and "--packages pypi" in CellCatalogue().advice("numpy")
     assert "%pip install" in CellCatalogue(indexes=["pypi.org"]).advice("numpy")
     assert "away" in CellCatalogue(indexes=["pypi.org"], failed=["it is away"]).advice("numpy")
+    left = CellCatalogue(left_out={"py-arrow": "py_arrow-1.whl, which is for another Python or machine"})
+    assert "py_arrow-1.whl, which is for" in left.advice("py_arrow") and "--wheels" in left.advice("numpy")
     error = ModuleNotFoundError("No module named 'numpy'", name="numpy")
     error.remedy = CellCatalogue().advice("numpy")  # type: ignore[attr-defined]  # as the loader does
     assert failure_of(error)["remedy"] == CellCatalogue().advice("numpy")

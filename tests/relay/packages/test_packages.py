@@ -70,6 +70,7 @@ async def test_wheels_of_a_folder(start: Start, tmp_path: Path) -> None:
     numpy = make_wheel(wheels, "numpy", "2.4.3", NATIVE, {"numpy/__init__.py": "", "numpy/core.so": ""})
     make_wheel(wheels, "numpy", "2.5", MACHINE)
     make_wheel(wheels, "Two.Words", "1!2.0", modules={"two/a.py": "", "words.py": ""}, requires=["numpy>=2"])
+    make_wheel(wheels, "Lin_ux", "1.0", MACHINE)
     (wheels / "broken-1.0-py3-none-any.whl").write_bytes(b"PK")
     (wheels / "source-1.0.tar.gz").write_bytes(b"x")
     relay = await start(packages=PackageSettings((wheels,)))
@@ -85,9 +86,12 @@ async def test_wheels_of_a_folder(start: Start, tmp_path: Path) -> None:
         )
         catalogue = (await http.get("/packages/catalogue")).json()
         assert catalogue["imports"] == {"numpy": ["numpy"], "two": ["two-words"], "words": ["two-words"]}
-        for name in ("broken", "source", "absent"):
+        left = catalogue["left_out"]  # but not numpy's, of which another one is there
+        assert left.keys() == {"broken", "lin-ux"} and "is broken" in left["broken"]
+        assert left["lin-ux"] == f"Lin_ux-1.0-{MACHINE}.whl, which is for another Python or machine"
+        for name, why in (*left.items(), ("source", "no folder has it"), ("absent", "no folder has it")):
             answer = await http.get(f"/packages/simple/{name}/")
-            assert answer.status_code == 404
+            assert answer.status_code == 404 and why in answer.json()["message"]
             assert "--wheels" in answer.json()["remedy"] and "--packages" in answer.json()["remedy"]
         # the folder is looked at again
         numpy.unlink()

@@ -25,6 +25,12 @@ export class Assistant {
   /** About a cell. */
   readonly cell: Assist = async (ask, before, after) => {
     const { port, cells } = this.#session;
+    const stored = ask === "complete" ? storedIn(before, after) : null;
+    if (stored !== null) {
+      const where = stored.of === "fs" ? this.#where() : stored.of;
+      const found = await this.search(where, stored.path)(ask, stored.text, "");
+      if (found !== null && found.items.length > 0) return found;
+    }
     const busy = cells === "busy";
     if (this.#session.ready && !(busy && this.#asked > 0)) {
       this.#asked += 1;
@@ -41,6 +47,32 @@ export class Assistant {
   search(where: Where, path: string): Assist {
     return (ask, before, after) => soon(this.#session.port.call("sketch", { ask, before, after, where, path }), SLOW);
   }
+}
+
+/** The end of a text that is a field of `o`, or the field of one. */
+export const FIELD = /(^|[^\p{L}\p{N}_.])o\.[\p{L}\p{N}_.]*$/u;
+
+const SEARCH = /\ba?(fs|local|cluster)\.(?:search|count|explain|searchpages)\(\s*(?:lambda\s+([\p{L}\p{N}_]+)\s*:|(["']))(.*)$/u;
+const GOT = /\ba?(fs|local|cluster)\.getobject\(\s*(["'])(\/[^"'\n]*)\2\s*\)\.([\p{L}\p{N}_]*)$/u;
+const PATH = /^[^)\n]*?,\s*(?:path\s*=\s*)?(["'])(\/[^"'\n]*)\1/;
+
+/** What is written at the end of a cell about stored objects, of which their classes tell more than Python does: `text` is
+ *  an expression over `o`, which is any object at or below `path`. Null: something else. */
+export function storedIn(before: string, after: string): { of: "fs" | Where; path: string; text: string } | null {
+  const line = before.slice(before.lastIndexOf("\n") + 1);
+  const got = GOT.exec(line);
+  if (got !== null) return { of: got[1] as "fs" | Where, path: got[3] as string, text: `o.${got[4]}` };
+  const search = SEARCH.exec(line);
+  if (search === null) return null;
+  const [, of, name = "o", quote, rest] = search as unknown as [string, "fs" | Where, string | undefined, string | undefined, string];
+  if (quote !== undefined && rest.includes(quote)) return null; // the text has ended
+  let depth = 0;
+  for (const sign of rest.replace(/(["'])(?:\\.|(?!\1).)*\1/g, "")) {
+    depth += Number("([{".includes(sign)) - Number(")]}".includes(sign));
+    if (depth < 0 || (depth === 0 && sign === "," && quote === undefined)) return null; // so has the lambda
+  }
+  const text = rest.replace(new RegExp(`(?<![\\p{L}\\p{N}_.])${name}(?=\\.)`, "gu"), "o");
+  return FIELD.test(text) ? { of, path: PATH.exec(after)?.[2] ?? "/", text } : null;
 }
 
 /** The answer, or null when it fails or takes longer. */

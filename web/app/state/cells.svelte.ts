@@ -28,6 +28,11 @@ export class CellItem {
     this.take(kept);
   }
 
+  /** The pictures that an .ipynb file had with its text. */
+  get attachments(): Record<string, unknown> {
+    return this.#kept.attachments;
+  }
+
   /** Show what is kept, unless it runs. */
   take(kept: NotebookCell): void {
     const same = JSON.stringify(kept.outputs) === JSON.stringify(this.#kept.outputs) && this.cell.run > 0;

@@ -70,17 +70,17 @@ const KEYS: readonly KeyBinding[] = [
 // --- completion
 async function complete(assist: Assist, context: CompletionContext): Promise<CompletionResult | null> {
   const before = context.state.sliceDoc(0, context.pos);
-  if (!context.explicit && !/[\w./'"[ ]$/.test(before)) return null;
-  if (!context.explicit && /(^|[^\w.])\d+\.?$|[^.\w]\s$|^\s*$/.test(before.slice(-40))) return null;
+  if (!context.explicit && !/[\p{L}\p{N}_./'"[% ]$/u.test(before)) return null;
+  if (!context.explicit && /(^|[^\p{L}\p{N}_.])\d+\.?$|[^.\p{L}\p{N}_]\s$|^\s*$|[^\s%]\s*%$/u.test(before.slice(-40))) return null;
   if (!context.explicit && / $/.test(before) && !/\b(import|from) $/.test(before.slice(-40))) return null;
   const found = await assist("complete", before, context.state.sliceDoc(context.pos));
   if (found === null || found.items.length === 0) return null;
-  if (!context.explicit && found.typed === "" && !/[./'"[]$|\b(import|from) $/.test(before.slice(-40))) return null;
+  if (!context.explicit && found.typed === "" && !/[./'"[%]$|\b(import|from) $/.test(before.slice(-40))) return null;
   const path = found.items.some(({ kind }) => kind === "path" || kind === "directory" || kind === "key");
   return {
     from: context.pos - found.typed.length,
     options: found.items.map((item, at) => option(item, at, found.items.length)),
-    validFor: found.whole ? (path ? /^[^/'"\n]*$/ : /^[\w.]*$/) : undefined,
+    validFor: found.whole ? (path ? /^[^/'"\n]*$/ : /^[\p{L}\p{N}_.]*$/u) : undefined,
   };
 }
 
@@ -157,14 +157,14 @@ async function showCall(assist: Assist, view: EditorView, asked = false): Promis
 
 async function hover(assist: Assist, view: EditorView, pos: number): Promise<Tooltip | null> {
   const end = wordEnd(view.state, pos);
-  if (end === pos && !/\w/.test(view.state.sliceDoc(pos - 1, pos))) return null;
+  if (end === pos && !/[\p{L}\p{N}_]/u.test(view.state.sliceDoc(pos - 1, pos))) return null;
   const found = await assist("name", view.state.sliceDoc(0, end), "");
   return found?.about ? tooltip(found.about, pos) : null;
 }
 
 function wordEnd(state: EditorState, pos: number): number {
   const line = state.doc.lineAt(pos);
-  return pos + (/^\w*/.exec(state.sliceDoc(pos, line.to))?.[0].length ?? 0);
+  return pos + (/^[\p{L}\p{N}_]*/u.exec(state.sliceDoc(pos, line.to))?.[0].length ?? 0);
 }
 
 /** What is known of a name, as text: no markup of anybody's. */

@@ -2,7 +2,7 @@
 
 import type { Attachment } from "svelte/attachments";
 import type { CompletionItem } from "../../protocol";
-import type { Assist } from "../state/assist";
+import { FIELD, type Assist } from "../state/assist";
 
 const WAIT = 120; // ms without a key until it is asked
 const SHOWN = 12;
@@ -69,7 +69,7 @@ export function suggest(assist: () => Assist): Attachment<HTMLInputElement> {
     function oninput(event: Event): void {
       clearTimeout(timer);
       const before = field.value.slice(0, field.selectionStart ?? field.value.length);
-      if ((event as InputEvent).inputType === "insertReplacementText" || !/(^|[^\w.])o\.[\w.]*$/.test(before)) return close();
+      if ((event as InputEvent).inputType === "insertReplacementText" || !FIELD.test(before)) return close();
       timer = setTimeout(() => void ask(), WAIT);
     }
 

@@ -23,7 +23,8 @@ from ...operations import PATHS
 from ...results import EntryPage, PointerRow
 from ..protocol import CompletionItem, CompletionKind, Described
 from .caret import Caret, OpenCall, read_caret
-from .inspection import UNKNOWN, InstanceOf, class_name, find_value, has_base, is_a, names_of
+from .inspection import UNKNOWN, InstanceOf, class_name, find_value, has_base, is_a, is_one, names_of
+from .magic import MAGICS, MARKS
 from .signature import doc_of, kind_of, show_plain, signature_of
 from .written import written_names
 
@@ -61,7 +62,9 @@ class Completer:
         caret = read_caret(before)
         if caret.comment or caret.fresh:
             return Completions(caret.typed, [])
-        names = self._names(caret)
+        if not caret.quote and (magic := _MAGIC.search(before)):
+            return _chosen(magic[2], _magics(magic[1]))
+        names = self._names(caret, after)
         if caret.quote:
             return await self._in_string(caret, names)
         if caret.owner is not None:
@@ -97,7 +100,7 @@ class Completer:
         value = find_value(caret.call.callee, self._names(caret))
         return None if value is UNKNOWN else _described(caret.call.callee.rpartition(".")[2], value, caret.call)
 
-    def _names(self, caret: Caret) -> dict[str, object]:
+    def _names(self, caret: Caret, after: str = "") -> dict[str, object]:
         """All names, also those that the text itself defines, by what is known of them."""
         names = {**self._namespace, **self._extra}
         text = "".join(token.text for token in caret.tokens)
@@ -106,6 +109,10 @@ class Completer:
         for name, expression in written.items():
             if name not in names:
                 names[name] = find_value(expression, names) if expression else UNKNOWN
+        for name, expression in _EACH.findall(f"{text} {after}"):
+            many = find_value(expression, names)
+            if names.get(name, UNKNOWN) is UNKNOWN and is_one(many, list, tuple) and many:
+                names[name] = many[0]  # type: ignore[index]  # of a list or a tuple
         return names
 
     # --- strings
@@ -223,6 +230,17 @@ def _described(name: str, value: object, call: OpenCall | None) -> Described:
         "kind": about if shown == "…" else f"{about} = {shown}",
         "doc": doc_of(value)[:DOC] if what != "value" or parameters is not None or shown == "…" else "",
     }
+
+
+_MAGIC = re.compile(r"(?:^|\n)[ \t]*(?:\w+[ \t]*=[ \t]*)?(%%?)(\w*)$")
+_EACH = re.compile(r"\bfor[ \t]+([^\W\d]\w*)[ \t]+in[ \t]+([^\W\d][\w.]*(?:\[\w+\])*)")
+
+
+def _magics(mark: str) -> list[CompletionItem]:
+    """The magics of a line, or with two signs of a cell."""
+    of_cell = mark == "%%"
+    fit = [name for name, each in sorted(MAGICS.items()) if name in MARKS or (each.cell if of_cell else each.line)]
+    return [_item(name, "function", MAGICS[name].doc.partition(".")[0]) for name in fit]
 
 
 # --- names

@@ -24,10 +24,13 @@ def show_figures() -> None:
     if pyplot is None:
         return
     try:
-        for number in pyplot.get_fignums():
-            display(pyplot.figure(number))
-    finally:
-        pyplot.close("all")
+        try:
+            for number in pyplot.get_fignums():
+                display(pyplot.figure(number))
+        finally:
+            pyplot.close("all")
+    except Exception as error:  # half of it was imported, perhaps: the cell has errors of its own to tell
+        sys.stderr.write(f"matplotlib cannot show its figures: {type(error).__name__}: {error}\n")
 
 
 def show(*args: object, **options: object) -> None:

@@ -88,11 +88,13 @@ def _prepare(lines: list[str], filename: str) -> Prepared:
         text = "\n".join(work.lines)
         try:
             tree = ast.parse(text, filename)
-        except SyntaxError as error:
-            if not _rewrite(work, (error.lineno or 0) - 1):
-                raise
-        else:
             break
+        except SyntaxError as error:
+            wrong = error
+        if not _rewrite(
+            work, (wrong.lineno or 0) - 1
+        ):  # out here: what it raises has nothing to do with Python's words
+            raise wrong
     made = Prepared(text, tree)
     if work.found:
         made.live = any(nodes is _LIVE for nodes, _ in work.found.values())

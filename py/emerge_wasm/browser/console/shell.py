@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -77,6 +78,8 @@ class Shell(Responder):
         capture_streams(self.output)
         builtins.input = self._input
         getpass.getpass = self._getpass
+        if sync.IN_PYODIDE:
+            _sleep_quietly()
         local, cluster = self.switch.find("local"), self.switch.find("cluster")
         emerge_wasm.__dict__["fs"] = self.switch.sync
         self.console.namespace.update(
@@ -183,6 +186,19 @@ class Shell(Responder):
     def _flush(self) -> None:
         self._flushing = False
         self.output.flush()
+
+
+def _sleep_quietly() -> None:
+    """Let `time.sleep` end by Stop without a word: Pyodide's own prints the traceback of the task that it waits for."""
+    blocking = time.sleep
+
+    def sleep(seconds: float, /) -> None:
+        try:
+            sync.wait_in_pyodide(asyncio.sleep(seconds))
+        except Unavailable:
+            blocking(seconds)
+
+    time.sleep = sleep  # type: ignore[assignment]  # asyncio takes the same numbers
 
 
 def _belongs(task: asyncio.Task[object], running: asyncio.Task[object]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import statistics
 import sys
@@ -61,6 +60,8 @@ def format_seconds(seconds: float, digits: int = 3) -> str:
     if seconds >= 60:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest} s"
+    if seconds < 1e-12:  # what is left of rounding
+        return "0 ns"
     factor, unit = next((pair for pair in _UNITS if seconds >= pair[0]), _UNITS[-1])
     return f"{seconds / factor:.{digits}g} {unit}"
 
@@ -108,7 +109,7 @@ def time_statement(namespace: dict[str, object], rest: str, body: str | None = N
     if given["r"] < 1:
         raise Invalid("%timeit -r takes at least 1", remedy=_REMEDY)
     try:
-        timer = timeit.Timer(statement, setup, globals=namespace)
+        timer = timeit.Timer(statement, setup, time.perf_counter, namespace)
     except SyntaxError as error:
         where = "'await' outside" in str(error)
         remedy = "use %time, which can await" if where else _REMEDY
@@ -116,8 +117,8 @@ def time_statement(namespace: dict[str, object], rest: str, body: str | None = N
     loops = given["n"] or timer.autorange()[0]
     taken = timer.repeat(given["r"], loops)
     result = TimeitResult(loops, tuple(seconds / loops for seconds in taken), given["p"] or 3)
-    if not math.isfinite(result.average):  # a clock that stands still
-        sys.stderr.write("this clock cannot measure that\n")
+    if not result.best > 0:
+        sys.stderr.write("too short for this clock: leave -n out, or give a larger one\n")
     if "q" not in flags:
         sys.stdout.write(f"{result}\n")
     return result if "o" in flags else None

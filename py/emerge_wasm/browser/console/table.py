@@ -51,7 +51,7 @@ def make_table(value: object) -> RowTable | None:
     if all(isinstance(row, Mapping) and row and all(type(key) is str for key in row) for row in rows):
         return _of_rows(rows, len(value))
     if all(dataclasses.is_dataclass(row) and not isinstance(row, type) for row in rows):
-        return _of_rows([_of_instance(row) for row in rows], len(value), [_link(row) for row in rows])
+        return _of_rows([fields_shown(row) for row in rows], len(value), [_link(row) for row in rows])
     return None
 
 
@@ -103,9 +103,9 @@ def _of_pointer(pointer: Pointer) -> dict[str, object]:
     return {**row, "date": pointer.date[:19].replace("T", " ")}
 
 
-def _of_instance(row: object) -> dict[str, object]:
-    """The fields; of an object its name and path first, and no other metadata."""
-    names = [field.name for field in dataclasses.fields(row) if field.repr or not isinstance(row, EmergeObject)]  # type: ignore[arg-type]  # an instance of a dataclass
+def fields_shown(row: object) -> dict[str, object]:
+    """The fields of a dataclass instance that its repr has; of an object name and path first, and no other metadata."""
+    names = [field.name for field in dataclasses.fields(row) if field.repr]  # type: ignore[arg-type]  # an instance of a dataclass
     if not isinstance(row, EmergeObject):
         return {name: getattr(row, name, None) for name in names}
     own = [name for name in names if name not in BASE] + (["data"] if getattr(row, "data", None) is not None else [])

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import NotRequired, TypedDict
 
+from .table import fields_shown
+
 TREE = "application/vnd.emerge.tree+json"
 
 NODES = 4_000
@@ -63,7 +65,7 @@ def _items(value: object) -> Iterator[tuple[str, object]] | None:
     if isinstance(value, (set, frozenset)):
         return (("", item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return ((field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value) if field.repr)
+        return iter(fields_shown(value).items())
     return None
 
 

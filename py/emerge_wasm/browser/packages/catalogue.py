@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...errors import EmergeError, Unavailable, error_from_wire
+from .pin import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +19,22 @@ LockedPackage = dict[str, object]
 @dataclass(frozen=True, slots=True)
 class CellCatalogue:
     """`imports` are the packages to load for a module, `locked` those of Pyodide's distribution by name, `indexes` the
-    hosts that the relay asks for others, `failed` what is wrong with one just now."""
+    hosts that the relay asks for others, `failed` what is wrong with one just now. `left_out` are packages of which
+    there is a file that is of no use: which one, and why."""
 
     imports: dict[str, list[str]] = field(default_factory=dict)
     locked: dict[str, LockedPackage] = field(default_factory=dict)
     indexes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def advice(self, module: str) -> str:
         """What to do about a module that cannot be imported."""
+        if normalise(module) in self.left_out:
+            return (
+                f"the relay has {self.left_out[normalise(module)]}: its operator can put one for browsers in its place"
+                " (py3-none-any, or built for Pyodide)"
+            )
         if self.failed:
             return f"the relay cannot say what there is just now: {self.failed[0]}"
         if self.indexes:

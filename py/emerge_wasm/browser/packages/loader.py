@@ -25,6 +25,7 @@ LOG = logging.getLogger("emerge.browser.packages")
 
 FRESH = 20.0  # seconds that the catalogue holds
 _NAMED = re.compile(r"(?:metadata for|wheel for:?) '([A-Za-z0-9._-]+)")
+_WANTED = re.compile(r"wheel for:? '([^']+)'")
 _SAYS = re.compile(r"the relay says: ([^\n]*)")
 _FAQ = re.compile(r"\s*See: https?://\S+\s*")
 
@@ -239,6 +240,9 @@ class PackageLoader:
         files = found["files"]
         assert isinstance(files, list)
         versions = ", ".join(dict.fromkeys(str(file["filename"]).split("-")[1] for file in files))
+        wanted = _WANTED.search(str(error))
+        if wanted is not None and versions:
+            return NotFound(f"there is no {wanted[1]} for this browser", remedy=f"there are {name} {versions}")
         return NotFound(f"{_FAQ.sub('', str(error))} There are {name} {versions or 'in no version'}.")
 
     def _lock(self, catalogue: CellCatalogue) -> None:

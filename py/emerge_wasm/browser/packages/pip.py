@@ -54,6 +54,9 @@ def parse_pip(text: str) -> PipCommand:
     if command.action in ("install", "show", "uninstall") and not command.names:
         raise Invalid(f"%pip {command.action} needs a package", remedy=REMEDY)
     for name in command.names:
+        if "://" in name:
+            remedy = "let the operator put that file into a folder that --wheels names, and write its name"
+            raise Invalid(f"the page fetches from its own relay alone, not {name}", remedy=remedy)
         if not name_of(name):
             raise Invalid(f"{name!r} names no package", remedy="write its name, or name==version")
     return command

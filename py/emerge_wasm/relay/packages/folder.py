@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from ...errors import Unavailable
 from .locked import LockEntry, file_name, lock_entries
 from .package_file import PackageFile
@@ -41,7 +43,7 @@ class WheelFolder:
         self.path = path
         self._python = python
         self._tags = python.tags()
-        self._seen: dict[str, tuple[Stamp, FolderWheel | None]] = {}
+        self._seen: dict[str, tuple[Stamp, FolderWheel | str]] = {}
 
     def locked(self) -> dict[str, LockEntry]:
         """The packages of a Pyodide's distribution, if its lock file is there, whose files are there too. Blocks.
@@ -55,7 +57,7 @@ class WheelFolder:
 
     def wheels(self) -> list[FolderWheel]:
         """All others, newest version first. Blocks: the folder is read, and what is new in it."""
-        found: dict[str, tuple[Stamp, FolderWheel | None]] = {}
+        found: dict[str, tuple[Stamp, FolderWheel | str]] = {}
         try:
             entries = list(os.scandir(self.path))
         except OSError as error:
@@ -72,13 +74,21 @@ class WheelFolder:
             except OSError as error:  # it is being moved or written
                 log.warning("%s cannot be read: %s", entry.path, error)
         self._seen = found
-        unique = {wheel.file.sha256: wheel for _, wheel in found.values() if wheel is not None}
+        unique = {wheel.file.sha256: wheel for _, wheel in found.values() if isinstance(wheel, FolderWheel)}
         try:
             locked = {str(entry["sha256"]) for entry in self.locked().values()}
         except Unavailable:
             locked = set()
         unique = {sha256: wheel for sha256, wheel in unique.items() if sha256 not in locked}
         return sorted(unique.values(), key=lambda wheel: wheel.parsed.version, reverse=True)
+
+    def left_out(self) -> dict[str, str]:
+        """The wheels that no browser can use, as `wheels` found them: by package, which file it is and why."""
+        return {
+            canonicalize_name(name.partition("-")[0]): f"{name.removesuffix(PACKED)}, which {why}"
+            for name, (_, why) in sorted(self._seen.items())
+            if isinstance(why, str)
+        }
 
     def read(self, path: Path, sha256: str) -> bytes | None:
         """The bytes of a file; None when it is not what it was."""
@@ -89,20 +99,19 @@ class WheelFolder:
             return None
         return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
-    def _read(self, name: str, path: Path) -> FolderWheel | None:
-        """Look into a file; None, and a line in the log, when no browser can use it."""
+    def _read(self, name: str, path: Path) -> FolderWheel | str:
+        """Look into a file; why no browser can use it, and a line in the log, when that is so."""
         parsed = parse_wheel(name)
         if parsed is None or not parsed.tags & self._tags:
-            why = "its name is not that of a wheel" if parsed is None else "it is for another Python or machine"
-            log.warning("%s is left out: %s", path, why)
-            return None
+            return self._leave(
+                path, "has not the name of a wheel" if parsed is None else "is for another Python or machine"
+            )
         with open_packed(path) as file:
             data = file.read()
         try:
             contents = read_wheel(io.BytesIO(data))
         except ValueError as error:
-            log.warning("%s is left out: %s", path, error)
-            return None
+            return self._leave(path, f"is broken ({error})")
         file_info = PackageFile(
             filename=name,
             sha256=hashlib.sha256(data).hexdigest(),
@@ -111,6 +120,10 @@ class WheelFolder:
             metadata=hashlib.sha256(contents.metadata).hexdigest(),
         )
         return FolderWheel(path, parsed, file_info, contents)
+
+    def _leave(self, path: Path, why: str) -> str:
+        log.warning("%s is left out: it %s", path, why)
+        return why
 
 
 def open_packed(path: Path) -> BinaryIO:

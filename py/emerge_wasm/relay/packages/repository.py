@@ -33,12 +33,14 @@ PYODIDE_URL = "https://cdn.jsdelivr.net/pyodide/v{version}/full/pyodide-lock.jso
 
 class PackageCatalogue(TypedDict):
     """What the page is told: the packages to load for each import, those of distributions as Pyodide's lock has them,
-    the indexes that may be asked for others, and what is wrong with a source just now."""
+    the indexes that may be asked for others, what is wrong with a source just now, and by package which files of it are
+    of no use to a browser."""
 
     imports: dict[str, list[str]]
     locked: dict[str, LockEntry]
     indexes: list[str]
     failed: list[str]
+    left_out: dict[str, str]
 
 
 class PackageListing(NamedTuple):
@@ -162,6 +164,7 @@ class Repository:
             "locked": locked,
             "indexes": [index.shown for index in self._indexes],
             "failed": failed,
+            "left_out": self._left_out(),
         }
 
     async def _locked(self) -> tuple[dict[str, LockEntry], list[str]]:
@@ -202,11 +205,19 @@ class Repository:
             raise failed
         return [], " and ".join(f"{index.shown} has none of that name" for index in self._indexes)
 
+    def _left_out(self) -> dict[str, str]:
+        """Of which packages the folders have no file that a browser can use, but another; and which."""
+        found = {name: why for folder in self._folders for name, why in folder.left_out().items()}
+        here = {wheel.parsed.name for folder in self._folders for wheel in folder.wheels()} if found else set()
+        return {name: why for name, why in found.items() if name not in here}
+
     def _missing(self, name: str, told: str) -> NotFound:
         platform = f"cp{self.python.major}{self.python.minor} and pyemscripten_{self.python.abi}_wasm32"
         wheel = f"a wheel of it for browsers (py3-none-any, or {platform}) in a folder that --wheels names"
         allow = "" if self._indexes else ", or let the relay fetch packages: emerge up --packages pypi"
         why = told or "no package index may be asked, and no folder has it"
+        if left := self._left_out().get(name):
+            why = f"a folder has {left}{f'; {told}' if told else ''}"
         return NotFound(f"there is no {name} for browsers: {why}", remedy=f"the operator can put {wheel}{allow}")
 
     def _here(self, folders: list[WheelFolder], name: str) -> list[FolderWheel]:
