@@ -29,6 +29,7 @@ const GUEST = `/guest?${__PYODIDE__}`;
 const RELAY = `${location.origin.replace(/^http/, "ws")}/ws`;
 /** Requests that the kernel of cells answers (py/emerge_wasm/browser/requests/handlers.py). */
 const CELL_KINDS: ReadonlySet<Kind> = new Set<Kind>(["cell", "select", "assist", "relive"]);
+const FIRST_CELL = 200; // ms that the cell which waited has the processor to itself
 /** Events of which a new listener gets the newest at once. */
 const KEPT: ReadonlySet<EventName> = new Set<EventName>(["kernel", "cells", "features", "connection"]);
 
@@ -55,6 +56,8 @@ export class Kernel {
   #passed = new Map<number, Blob>();
   #interrupt: Uint8Array | null = null;
   #hurried = false;
+  /** Whether the kernel of cells has begun a cell since the last start of all. */
+  #used = false;
   /** For the kernel that begins when the first one can be used. */
   #parts: Parts | null = null;
   #module: WebAssembly.Module | undefined;
@@ -139,7 +142,7 @@ export class Kernel {
   }
 
   #start(): void {
-    this.#hurried = false;
+    this.#hurried = this.#used = false;
     this.#parts = null;
     this.#page.boot(this.base, { module: this.#module });
   }
@@ -224,7 +227,9 @@ export class Kernel {
     if (!("event" in message)) return;
     if (message.event !== "kernel") return this.#emit(message);
     if (message.state === "dead") this.#page.post({ meet: null });
-    if (message.state !== "loading") this.#bootOther();
+    if (message.state === "ready" && !this.#used) setTimeout(() => this.#bootOther(), FIRST_CELL);
+    else if (message.state !== "loading" && message.state !== "busy") this.#bootOther();
+    this.#used ||= message.state === "busy";
     this.#emit({ ...message, event: "cells" });
   }
 

@@ -14,10 +14,13 @@ import("./app/show").then(({ show }) => show(kernel)).catch((error: unknown) => 
 });
 
 /** Only when all of Python has started (or failed to): what the service worker keeps is what the start just fetched. */
-const ended = kernel.on("cells", ({ state }) => {
-  if (state === "loading" || !import.meta.env.PROD || !("serviceWorker" in navigator)) return;
-  queueMicrotask(() => ended());
+function keepPage(): void {
   navigator.serviceWorker.register("/sw.js").catch((error: unknown) => {
     console.warn("without its service worker the page needs the relay to reload:", error);
   });
-});
+}
+
+const awaited = new Set<"kernel" | "cells">(["kernel", "cells"]);
+if (import.meta.env.PROD && "serviceWorker" in navigator) {
+  for (const each of awaited) kernel.on(each, ({ state }) => state !== "loading" && awaited.delete(each) && awaited.size === 0 && keepPage());
+}

@@ -30,6 +30,7 @@ const SHELL = "/";
 const PATIENCE = 3_000; // ms that the relay has to answer before the kept page is shown
 const skipped = /\/(snapshot\.bin|[^/]+\.map)$/;
 const late = /\/((?!graphql)[^/]+\.whl|katex-[^/]+)$/;
+const compiled = /\.wasm$/;
 const kept = new Set(files.filter((path) => !skipped.test(path)));
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
@@ -38,7 +39,7 @@ scope.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== location.origin) return;
   if (event.request.mode === "navigate" && url.pathname === SHELL) event.respondWith(shell(event.request));
-  else if (kept.has(url.pathname)) event.respondWith(immutable(event.request));
+  else if (kept.has(url.pathname)) event.respondWith(compiled.test(url.pathname) ? untouched(event.request) : immutable(event.request));
 });
 
 /** Keep what this build needs and the cache lacks; files of the last build stay until nobody runs it. */
@@ -73,6 +74,17 @@ async function immutable(request: Request): Promise<Response> {
   const response = await fetch(request);
   if (response.ok) await cache.put(new URL(request.url).pathname, response.clone());
   return response;
+}
+
+/** Browsers keep what they made of WebAssembly with the answer of their own cache, and find it by that answer only. */
+async function untouched(request: Request): Promise<Response> {
+  try {
+    const response = await fetch(request);
+    if (response.ok) return response;
+  } catch {
+    // neither it nor the relay is there
+  }
+  return (await (await caches.open(CACHE)).match(new URL(request.url).pathname)) ?? Response.error();
 }
 
 async function shell(request: Request): Promise<Response> {
