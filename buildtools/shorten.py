@@ -5,9 +5,7 @@ of libraries alone: cells are compiled later.
 """
 
 import gc
-import sys
 import types
-import zipimport
 
 ONE_LINE, NO_LINE = 13, 15  # kinds of entries in a table of locations (CPython, Objects/locations.md)
 LONGEST = 8  # units of code that an entry stands for
@@ -50,8 +48,6 @@ def shorten_all() -> None:
     for found in gc.get_objects():
         if isinstance(found, types.FunctionType):
             found.__code__ = shorten(found.__code__)
-    for path in [path for path in zipimport._zip_directory_cache if path.endswith("/tzdata.zip")]:
-        del zipimport._zip_directory_cache[path], sys.path_importer_cache[path]
     gc.collect()
 
 

@@ -2,7 +2,7 @@
  *  messages too, or bytes in shared memory, for which a cell can block. */
 
 import type { ShellOptions, StartCells, ToPage } from "./protocol";
-import { type Python, RECURSION, SYNC } from "./boot";
+import { type Python, RECURSION } from "./boot";
 import { RingReader } from "./ring";
 
 const SLICE = 50; // ms that a cell blocks until Stop is looked at
@@ -14,7 +14,7 @@ export interface Entry {
   stop(): void;
 }
 
-export function startCells({ py, restored }: Python, { peer }: StartCells, send: (message: ToPage) => void): Entry {
+export function startCells({ py, fill }: Python, { peer }: StartCells, send: (message: ToPage) => void): Entry {
   const { port, ring, interrupt } = peer;
   const kernel = py.pyimport("emerge_wasm.browser.console.worker");
   const reader = ring && new RingReader(ring, () => port.postMessage("room"));
@@ -39,7 +39,7 @@ export function startCells({ py, restored }: Python, { peer }: StartCells, send:
   const hear = (data: Uint8Array): void => {
     if (data.length > 0) take(data, reader !== null);
   };
-  const options: ShellOptions = { recursion: RECURSION, restored, shared: reader !== null, jspi: SYNC };
+  const options: ShellOptions = { recursion: RECURSION, restored: fill !== null, shared: reader !== null };
   kernel.start((text: string) => send(JSON.parse(text) as ToPage), line, JSON.stringify(options));
   port.onmessage = ({ data }: MessageEvent<Uint8Array | "look">) => {
     if (reader) hear(reader.read());

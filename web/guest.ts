@@ -3,7 +3,8 @@
 
 import type { PyodideConfig } from "pyodide";
 import type { CreateCore } from "./heap.mjs";
-import { addLibraries, type LoadPyodide, restore } from "./snapshot";
+import { addLibraries } from "./archives";
+import { type LoadPyodide, restore } from "./snapshot";
 import { completeErrors } from "./stackless";
 
 /** By name, what the kernel worker fetched. */

@@ -69,8 +69,8 @@ export class KernelWorker {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: this.name });
     const lock = `kernel ${crypto.randomUUID()}`;
     this.#take(worker, lock);
-    const { stdlib, libraries, snapshot } = parts;
-    worker.postMessage({ boot: base, parts, lock } satisfies ToWorker, [stdlib, libraries, snapshot].filter((part) => part != null));
+    const buffers = [parts.snapshot, ...Object.values(parts.archives ?? {})];
+    worker.postMessage({ boot: base, parts, lock } satisfies ToWorker, buffers.filter((part) => part != null));
   }
 
   /** Give the worker, which has booted, to the other kernel. */

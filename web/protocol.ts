@@ -583,11 +583,16 @@ export interface Deed {
 /** What Python starts from, besides scripts. A page's second kernel is given that of the first. */
 export interface Parts {
   module: WebAssembly.Module;
-  stdlib: ArrayBuffer;
-  libraries: ArrayBuffer;
   /** The packages of this Pyodide, as JSON. */
   lock: string;
   snapshot: ArrayBuffer | null;
+  /** Where there is no snapshot. */
+  archives: Archives | null;
+}
+/** What Python imports from. */
+export interface Archives {
+  stdlib: ArrayBuffer;
+  libraries: ArrayBuffer;
 }
 
 /** Start Python, before it is known which kernel it will be. What the parts lack is fetched from the base. */
@@ -653,8 +658,6 @@ export interface Options {
   allowed: string[];
   /** Whether cells have a kernel of their own. */
   apart: boolean;
-  /** Whether Python can wait for a promise. */
-  jspi: boolean;
 }
 
 /** What the kernel of cells starts with (py/emerge_wasm/browser/console/worker.py). */
@@ -663,7 +666,6 @@ export interface ShellOptions {
   restored: boolean;
   /** Whether it can block for the page's kernel, in shared memory. */
   shared: boolean;
-  jspi: boolean;
 }
 
 /** The kernel wants a line to a closed-in document for guest workers; the page answers with a Line. */

@@ -1,5 +1,4 @@
-/** What a fast start needs: the memory snapshot, kept in one place only (the Cache API, not the HTTP cache too), and
- *  the kernel's libraries, unpacked here because Pyodide's own way takes longer than the rest of the start. */
+/** What a fast start needs: the memory snapshot, kept in one place only (the Cache API, not the HTTP cache too). */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
 import { type CreateCore, withSnapshot } from "./heap.mjs";
@@ -7,7 +6,6 @@ import { type CreateCore, withSnapshot } from "./heap.mjs";
 const SNAPSHOT = "snapshot.bin";
 const STORE = "emerge-snapshot";
 const STARTED = 1_000; // ms after which both kernels have most likely started
-const BLOCK = 512; // bytes, of a tar archive
 
 /** The file of this build's snapshot, null when the build made none (or it cannot be had now: Python then starts slowly). */
 export async function fetchSnapshot(base: string): Promise<ArrayBuffer | null> {
@@ -46,33 +44,4 @@ export async function restore(config: PyodideConfig, file: ArrayBuffer, create: 
     console.warn("the memory snapshot did not load, so Python starts the slow way:", error);
     return null;
   }
-}
-
-/** Put the kernel's libraries (buildtools/distribution.py) where Python finds them: a few files, and archives of all that
- *  it can import from some, which a `restored` Python knows. */
-export function addLibraries(archive: ArrayBuffer, py: PyodideAPI, restored: boolean): void {
-  const folder = py.runPython("import sys; sys.path[-1]") as string;
-  unpackTar(new Uint8Array(archive), py.FS, folder);
-  if (!restored) py.runPython(`sys.path[-1:-1] = [f"${folder}/{name}.zip" for name in ("libraries", "tzdata")]`);
-}
-
-const decoder = new TextDecoder();
-
-/** Unpack a tar archive (regular files only) into a folder of Pyodide's file system. */
-function unpackTar(archive: Uint8Array, fs: PyodideAPI["FS"], folder: string): void {
-  for (let at = 0; archive[at]; ) {
-    const [name, prefix] = [text(archive, at, 100), text(archive, at + 345, 155)];
-    const path = `${folder}/${prefix && `${prefix}/`}${name}`;
-    const size = Number.parseInt(text(archive, at + 124, 12), 8);
-    at += BLOCK;
-    fs.mkdirTree(path.slice(0, path.lastIndexOf("/")));
-    fs.writeFile(path, archive.subarray(at, at + size));
-    at += Math.ceil(size / BLOCK) * BLOCK;
-  }
-}
-
-function text(bytes: Uint8Array, start: number, length: number): string {
-  const field = bytes.subarray(start, start + length);
-  const end = field.indexOf(0);
-  return decoder.decode(end < 0 ? field : field.subarray(0, end)).trim();
 }

@@ -13,6 +13,8 @@ import { serve, type Server } from "./peer";
 import type { Boot, Event as KernelEvent, Line, Options, Peer, Request, Start, StartCells, ToPage, ToWorker } from "./protocol";
 import * as transfer from "./transfer";
 
+const LATER = 500; // ms after the start, in which a first cell most likely runs
+
 let python: Python | null = null;
 let interrupt: Uint8Array | null = null;
 let entry: Entry | null = null;
@@ -52,12 +54,12 @@ function hold(lock: string): Promise<void> {
 async function begin({ boot: base, parts, lock }: Boot): Promise<void> {
   const held = hold(lock);
   keepPackages(self);
-  const { py, restored, parts: made } = await boot(base, parts);
+  const { py, fill, parts: made } = await boot(base, parts);
   (py as unknown as { _api: { on_fatal: (error: unknown) => void } })._api.on_fatal = die;
-  python = { py, restored };
-  const { stdlib, libraries, snapshot } = made;
+  python = { py, fill };
+  const { archives, snapshot } = made;
   await held;
-  postMessage({ booted: made } satisfies ToPage, { transfer: [stdlib, libraries, ...(snapshot ? [snapshot] : [])] });
+  postMessage({ booted: made } satisfies ToPage, { transfer: [...(archives ? Object.values(archives) : []), ...(snapshot ? [snapshot] : [])] });
 }
 
 function start(what: Start | StartCells): void {
@@ -65,9 +67,27 @@ function start(what: Start | StartCells): void {
   interrupt = "peer" in what ? what.peer.interrupt : what.interrupt;
   if (interrupt) python.py.setInterruptBuffer(interrupt);
   entry = "peer" in what ? startCells(python, what, send) : startPage(python, what);
+  setTimeout(finish, LATER, python);
 }
 
-function startPage({ py, restored }: Python, start: Start): Entry {
+/** What the start does without. */
+async function finish({ py, fill }: Python): Promise<void> {
+  if (fill === null) return;
+  try {
+    await fill();
+  } catch {
+    return; // what Python reads of them is asked for again
+  }
+  if (SYNC) useNative(py); // WebKit, which has none, links a module for longer than all else takes together
+}
+
+function useNative(py: Python["py"]): void {
+  const native = py.pyimport("emerge_wasm.browser.native");
+  native.use_native_msgpack();
+  native.destroy();
+}
+
+function startPage({ py, fill }: Python, start: Start): Entry {
   py.registerJsModule("emerge_indexeddb", indexeddb);
   py.registerJsModule("emerge_opfs", opfs);
   guests.configure({ base: start.base, script: start.guest, line: askLine });
@@ -78,7 +98,7 @@ function startPage({ py, restored }: Python, start: Start): Entry {
   const post = (text: string): void => send(JSON.parse(text) as ToPage);
   const { relay, allowed, apart = false, blocks = false } = start;
   const sync = SYNC || blocks;
-  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored, allowed, apart, jspi: SYNC };
+  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored: fill !== null, allowed, apart };
   kernel.start(post, JSON.stringify(options));
   server = { attach: kernel.attach, hear: kernel.hear, detach: kernel.detach };
   if (peer) serve(peer, server);

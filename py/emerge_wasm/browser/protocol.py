@@ -20,7 +20,7 @@ class Options(TypedDict):
     `relay` is the relay's WebSocket address ("" without one), `sync` whether Python can block for a result, `interrupt`
     whether a running loop can be stopped, `recursion` the recursion limit, `restored` whether Python was restored from
     a memory snapshot, `allowed` the keys of code that the user has allowed to run, `apart` whether cells have a kernel
-    of their own, `jspi` whether Python can wait for a promise.
+    of their own.
     """
 
     relay: str
@@ -30,7 +30,6 @@ class Options(TypedDict):
     restored: bool
     allowed: list[str]
     apart: bool
-    jspi: bool
 
 
 class ShellOptions(TypedDict):
@@ -39,7 +38,6 @@ class ShellOptions(TypedDict):
     recursion: int
     restored: bool
     shared: bool
-    jspi: bool
 
 
 CompletionKind = Literal[

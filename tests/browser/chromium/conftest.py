@@ -28,7 +28,8 @@ DIST = ROOT / "dist"
 START = """
 const base = new URL("/FOLDER/", location.href).href;
 const { boot } = await import("/pyodide/emerge_boot.mjs");
-const { py: pyodide } = await boot(base, {});
+const { py: pyodide, fill } = await boot(base, {});
+await fill();
 pyodide.registerJsModule("emerge_indexeddb", await import("/pyodide/emerge_indexeddb.mjs"));
 pyodide.runPython("import emerge_wasm.browser.native as native; assert native.use_native_msgpack(); del native");
 """

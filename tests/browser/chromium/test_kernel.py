@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,21 @@ def test_native_msgpack_replaces_the_pure_one(tab: Tab) -> None:
     used = "from emerge_wasm.codec.msgpack_engine import engine\nengine.Packer.__module__ + engine.unpackb.__module__"
     assert tab.value(used) == repr("msgpack._cmsgpack" * 2)
     assert tab.value("from emerge_wasm.codec import decode, encode\ndecode(encode([1, 'a', 2.5]))") == "[1, 'a', 2.5]"
+
+
+def test_the_start_needs_no_archive_and_an_import_reads_what_it_needs(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    archives = re.compile(r"/(python_stdlib\.zip|libraries\.tar)$")
+    page.route(archives, lambda route: route.abort())
+    late = Tab(page, address)
+    assert late.value("1+1") == "2"
+    assert "I/O error" in late.cell("import colorsys")["failure"]["message"]
+    assert [text for text in late.warnings if "python_stdlib.zip" in text and "reload" in text]
+    page.unroute(archives)
+    assert late.value("import colorsys; colorsys.rgb_to_hsv(1, 1, 1)") == "(0.0, 0.0, 1)"
+    assert "class Notebook" in late.value("import inspect, emerge_wasm.notebook as found; inspect.getsource(found)")
+    assert late.value("from zoneinfo import ZoneInfo; ZoneInfo('Asia/Kathmandu').key") == "'Asia/Kathmandu'"
+    page.close()
 
 
 def test_fs_follows_the_switch_and_says_where_it_cannot_reach(tab: Tab) -> None:
