@@ -45,7 +45,7 @@ def run_here(tab: Tab, path: str, method: str, args: str = "") -> None:
 
 
 def result(tab: Tab) -> Locator:
-    expect(tab.find("run").first).to_have_attribute("aria-busy", "false", timeout=SLOW)
+    expect(tab.find("run").first).to_have_attribute("aria-busy", "false", timeout=3 * SLOW)  # it starts a Python
     failure = tab.find("run").first.get_by_test_id("failure")
     assert not failure.count(), failure.first.inner_text()
     return tab.find("run-result").first

@@ -114,6 +114,7 @@ def test_any_row_of_thousands_is_in_reach(stored: Tab, shared_site: Site) -> Non
         tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", index * ROW)
         expect(tab.find("directory").locator(f'[data-index="{index}"]')).to_contain_text(f"n{index:05}")
     tab.find("sort-name").click()
+    expect(tab.page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
     tab.find("sort-name").click()
     expect(tab.find("directory").locator('[data-index="0"]')).to_contain_text(f"n{MANY - 1:05}", timeout=SLOW)
     expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
