@@ -84,11 +84,10 @@ class Site:
 
 FIREFOX = "firefox-esr"
 STEADY = (
-    "assist", "closed", "exchange", "files", "installed", "kept", "kernels", "layout", "live", "object",
+    "assist", "closed", "exchange", "files", "installed", "kept", "kernels", "layout", "live", "notebook", "object",
     "output", "packages", "page", "screens", "search", "table",
 )  # fmt: skip
-"""Of these modules. Of the others, one counts what Chromium asks for; in workers Firefox's driver evaluates nothing,
-and what it puts over several lines becomes more of them."""
+"""Of these modules. Of the others, one counts what Chromium asks for; in workers Firefox's driver evaluates nothing."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
 IN_WEBKIT = ("exchange", "kept", "notebook", "object", "output", "page", "search", "table")
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
@@ -296,8 +295,9 @@ class Tab:
             place.dblclick()
 
     def write(self, editor: Locator, text: str) -> None:
-        """Write into a CodeMirror in place of what is there."""
+        """Write into a CodeMirror in place of what is there: lines that Firefox's driver puts over lines are more."""
         editor.press("Control+a")
+        self.page.keyboard.press("Delete")
         self.page.keyboard.insert_text(text)
 
     def fill_record(self, path: str, name: str, kind: str, value: str) -> None:

@@ -20,7 +20,7 @@ def write(tab: Tab, text: str) -> None:
     """Type into the cell that is being written."""
     editor = tab.page.locator('.cm-content[data-testid="cell-editor"]')
     expect(editor).to_be_focused(timeout=SLOW)
-    editor.fill(text)
+    tab.write(editor, text)
 
 
 def sources(tab: Tab) -> list[str]:
