@@ -9,7 +9,11 @@ from collections.abc import Iterator
 
 from tests.imports import modules, tree_of
 
-MIRRORS = {"browser.protocol", "classic.core.client", "classic.core.objects"}
+MIRRORS = {
+    *(f"browser.protocol.{part}" for part in ("argument", "event", "option", "step", "view")),
+    "classic.core.client",
+    "classic.core.objects",
+}
 """Modules whose names are those of another language's, web/protocol.ts, or of the older project."""
 
 SYNTAX = {

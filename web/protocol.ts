@@ -1,5 +1,5 @@
 /** The only vocabulary between the page and the kernel worker. Plain data both ways; no proxies.
- *  py/emerge_wasm/browser/protocol.py is its counterpart; tests/browser/test_protocol.py holds them together.
+ *  py/emerge_wasm/browser/protocol/ is its counterpart; tests/browser/test_protocol.py holds them together.
  *
  * The page sends `Request`s; the worker answers each with one `Reply` of the same id, and sends `Event`s whenever
  * something happens. Names are those of the operation table (py/emerge_wasm/operations.py). Field values travel as

@@ -15,7 +15,9 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 import pytest
 
-from emerge_wasm.browser.protocol import Deed, KernelReply, Options, PageEvent
+from emerge_wasm.browser.protocol.argument import Deed
+from emerge_wasm.browser.protocol.event import KernelReply, PageEvent
+from emerge_wasm.browser.protocol.option import Options
 from emerge_wasm.browser.requests.handlers import DEEDS, EACH_TIME, HANDLERS
 
 ROOT = Path(__file__).parents[2]

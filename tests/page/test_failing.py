@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, expect
 
 from emerge_wasm import EmergeFile, connect
-from emerge_wasm.browser.protocol import ChangeStep
+from emerge_wasm.browser.protocol.step import ChangeStep
 from emerge_wasm.browser.requests.handlers import DEEDS as PAGE_DEEDS
 from emerge_wasm.browser.requests.handlers import EACH_TIME
 from emerge_wasm.clients.sync import SyncClient

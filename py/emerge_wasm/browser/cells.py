@@ -22,7 +22,7 @@ from ..wire.server import ServerRequest
 from .console.page_link import NESTED
 from .console.prompt import AskInput
 from .guests.consent import HERE, Consent
-from .protocol import PlaceName
+from .protocol.option import PlaceName
 
 LOG = logging.getLogger("emerge.browser")
 

@@ -8,7 +8,7 @@ import traceback
 
 from ..errors import EmergeError
 from ..filesystem.runs.inside.failure import format_trace
-from .protocol import FailureView
+from .protocol.view import FailureView
 
 LONGEST = 500  # characters of a message
 STOPPED = (KeyboardInterrupt, asyncio.CancelledError)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..wire.frame import ITEM, write_frame
-from .protocol import Options
+from .protocol.option import Options
 from .requests.handlers import CELL_HANDLERS, PAGE_HANDLERS
 from .start import begin_worker
 from .tab import Tab

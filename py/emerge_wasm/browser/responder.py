@@ -13,7 +13,8 @@ from .console.cell import cell_of
 from .failure import STOPPED, failure_of
 from .places.attempt import Attempt, attempt
 from .places.place import BY_PAGE
-from .protocol import Deed, KernelReply, PageEvent
+from .protocol.argument import Deed
+from .protocol.event import KernelReply, PageEvent
 
 LOG = logging.getLogger("emerge.browser")
 

@@ -6,7 +6,7 @@ import random
 import sys
 
 from .log import log_to_console
-from .protocol import Options, ShellOptions
+from .protocol.option import Options, ShellOptions
 
 
 def begin_worker(options: Options | ShellOptions) -> None:

@@ -20,7 +20,8 @@ from .guests.runner import TabRunner
 from .places.cluster import Connection
 from .places.local import open_local
 from .places.place import TabPlace
-from .protocol import Deed, Options, PlaceArgs, PlaceName
+from .protocol.argument import Deed, PlaceArgs
+from .protocol.option import Options, PlaceName
 from .responder import PageHandler, Responder, SendMessage, T, TabWork, guarded
 
 LOG = logging.getLogger("emerge.browser")

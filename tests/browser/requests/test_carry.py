@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from emerge_wasm import Conflict, EmergeFile
 from emerge_wasm.browser.places.place import TabPlace
-from emerge_wasm.browser.protocol import ChangeReport, ChangeStep
+from emerge_wasm.browser.protocol.step import ChangeReport, ChangeStep
 from emerge_wasm.browser.requests.change import change
 from emerge_wasm.browser.requests.create import blank, classes
 from emerge_wasm.browser.requests.earlier import earlier, removed

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emerge_wasm import Invalid
-from emerge_wasm.browser.protocol import ExportArgs, LoadArgs
+from emerge_wasm.browser.protocol.argument import ExportArgs, LoadArgs
 from emerge_wasm.browser.requests.exchange import ENCODINGS, _fields_of, _load_archive, _records_of, _text
 from emerge_wasm.clients import archive
 

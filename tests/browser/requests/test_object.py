@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 
 from emerge_wasm import EmergeFile
-from emerge_wasm.browser.protocol import FieldView, ObjectView
+from emerge_wasm.browser.protocol.view import FieldView, ObjectView
 from emerge_wasm.browser.requests.objects import open_object, save
 from emerge_wasm.browser.requests.right import rights
 from emerge_wasm.browser.requests.state import read_state, write_state

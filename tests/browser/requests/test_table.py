@@ -14,7 +14,9 @@ from uuid import UUID
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.browser.places.place import TabPlace
-from emerge_wasm.browser.protocol import ChangeReport, ChangeStep, RowsArgs, TablePage
+from emerge_wasm.browser.protocol.argument import RowsArgs
+from emerge_wasm.browser.protocol.step import ChangeReport, ChangeStep
+from emerge_wasm.browser.protocol.view import TablePage
 from emerge_wasm.browser.requests.change import change
 from emerge_wasm.browser.requests.table import pages, rows
 from emerge_wasm.browser.tab import Tab

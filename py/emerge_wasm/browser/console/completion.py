@@ -21,7 +21,8 @@ from ...errors import EmergeError
 from ...objects import DIRECTORY, EmergeObject
 from ...operations import PATHS
 from ...results import EntryPage, PointerRow
-from ..protocol import CompletionItem, CompletionKind, Described
+from ..protocol.option import CompletionKind
+from ..protocol.view import CompletionItem, Described
 from .caret import Caret, OpenCall, read_caret
 from .inspection import UNKNOWN, InstanceOf, class_name, find_value, has_base, is_a, is_one, names_of
 from .magic import MAGICS, MARKS

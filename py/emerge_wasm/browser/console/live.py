@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from ...errors import Invalid, NotFound
-from ..protocol import LiveEvent, TraceView
+from ..protocol.event import LiveEvent
+from ..protocol.view import TraceView
 from .display import DisplayHandle, display, update_display
 from .trace import Trace, traced
 

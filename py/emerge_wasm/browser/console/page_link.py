@@ -28,7 +28,7 @@ from ...wire.link import Link
 from ...wire.server import ServerRequest
 from ..guests.consent import HERE, CodePlace, Told
 from ..guests.link_host import LinkHost
-from ..protocol import PlaceName
+from ..protocol.option import PlaceName
 from .nested_loop import NestedLoops, Wait
 
 if TYPE_CHECKING:

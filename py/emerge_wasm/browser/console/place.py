@@ -9,7 +9,7 @@ from ...clients.sync import SyncClient
 from ...errors import Invalid
 from ...operations import Transport
 from ..guests.consent import AskingClient, CodeConsent
-from ..protocol import PlaceName
+from ..protocol.option import PlaceName
 from .cause import CausedTransport
 from .trace import TracedTransport
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 
-from ..protocol import InputEvent
+from ..protocol.event import InputEvent
 
 AskInput = Callable[[int, str, bool], Awaitable[str | None]]
 """Asks the user: (cell, prompt, whether it is secret); None: there is no more input."""

@@ -23,7 +23,7 @@ from ..guests.consent import CodeConsent
 from ..packages.finder import PackageFinder
 from ..packages.loader import PackageLoader
 from ..packages.pip import Pip
-from ..protocol import PlaceName
+from ..protocol.option import PlaceName
 from ..responder import PageHandler, Responder, SendMessage, TabWork, guarded
 from .cell import RUNNING, Console
 from .chart import ChartFinder, ChartScript

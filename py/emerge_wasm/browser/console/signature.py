@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from ..protocol import CompletionKind
+from ..protocol.option import CompletionKind
 from .inspection import (
     CALLABLES,
     UNKNOWN,

@@ -12,7 +12,8 @@ from contextvars import ContextVar
 from ...errors import Invalid
 from ...operations import PATHS, Operation, Transport, Values, Wire, find_operation
 from ...paths import child_path
-from ..protocol import PlaceName, TraceView
+from ..protocol.option import PlaceName
+from ..protocol.view import TraceView
 
 MOST = 500
 """Paths that are told one by one; of more, the whole filesystem counts."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ... import sync
-from ..protocol import ShellOptions
+from ..protocol.option import ShellOptions
 from ..requests.handlers import CELL_HANDLERS
 from ..start import begin_worker
 from .page_link import PageLink

@@ -21,7 +21,9 @@ from ...errors import EmergeError, PermissionDenied
 from ...objects import Pointer
 from ...operations import Transport
 from ...results import AuthorMap
-from ..protocol import AnsweredEvent, ConsentQuestion, KnownEvent, PlaceName, QuestionEvent
+from ..protocol.event import AnsweredEvent, KnownEvent, QuestionEvent
+from ..protocol.option import PlaceName
+from ..protocol.view import ConsentQuestion
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from ...clients.trust import CONFINED
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ...filesystem.runs.inside.here import Here
 from ..cells import CellsKernel
-from ..protocol import PlaceName
+from ..protocol.option import PlaceName
 from .consent import CLOSED, HERE, CodePlace, Consent
 from .pool import GuestPool
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ...clients.transports.websocket import CONNECTING, NO_NODE, ONLINE, REFUSED, WebSocketTransport
 from ...errors import EmergeError
 from ...results import NodeInfo, VolumeRows
-from ..protocol import ConnectionState
+from ..protocol.event import ConnectionState
 from .place import TabPlace
 
 SETTLE = 1.0

@@ -16,7 +16,7 @@ from ...clients.client import Client
 from ...errors import EmergeError, NotFound, Unavailable
 from ...operations import Transport, Values, Wire, find_operation
 from ...results import ChangePage, NodeInfo
-from ..protocol import PlaceName
+from ..protocol.option import PlaceName
 from .attempt import call_once, stream_once
 from .changes import EmitChange, watch_changes
 

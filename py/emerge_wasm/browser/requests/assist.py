@@ -16,7 +16,9 @@ from ..console.completion import Completer
 from ..console.inspection import InstanceOf, is_one, names_of
 from ..console.shell import Shell
 from ..places.place import TabPlace
-from ..protocol import AssistArgs, AssistView, CompletionItem, CompletionKind, MethodView, SketchArgs
+from ..protocol.argument import AssistArgs, SketchArgs
+from ..protocol.option import CompletionKind
+from ..protocol.view import AssistView, CompletionItem, MethodView
 from ..tab import Tab
 from .class_view import describe_class
 

@@ -17,7 +17,7 @@ from ...paths import child_path
 from ...results import ObjectRow, PointerRow
 from ..places.attempt import recall
 from ..places.place import TabPlace
-from ..protocol import CarryStep, ChangeStep
+from ..protocol.step import CarryStep, ChangeStep
 
 
 async def carry(source: TabPlace, to: TabPlace, step: CarryStep) -> tuple[PointerRow | None, list[ChangeStep]]:

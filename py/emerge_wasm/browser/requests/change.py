@@ -17,7 +17,9 @@ from ..failure import failure_of
 from ..places.attempt import noting, recall
 from ..places.attempt import step as numbered
 from ..places.place import TabPlace
-from ..protocol import ChangeArgs, ChangeReport, ChangeStep, ProgressEvent, StepFailure
+from ..protocol.argument import ChangeArgs
+from ..protocol.event import ProgressEvent
+from ..protocol.step import ChangeReport, ChangeStep, StepFailure
 from ..tab import Tab
 from .carry import carry
 from .create import create

@@ -11,7 +11,7 @@ from ...bundles.description import FieldDescription
 from ...bundles.needed_python import PYTHON, version_of, version_text, why_newer
 from ...errors import Invalid, LimitExceeded, NotFound
 from ..places.place import TabPlace
-from ..protocol import FormView, MethodView
+from ..protocol.view import FormView, MethodView
 
 
 class ClassView(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..protocol import AnswerArgs, CancelArgs, InputArgs
+from ..protocol.argument import AnswerArgs, CancelArgs, InputArgs
 from ..tab import Tab
 
 

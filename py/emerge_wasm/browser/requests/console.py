@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..console.cell import RUNNING
 from ..console.shell import Shell
 from ..console.trace import traced
-from ..protocol import CellArgs, CellResult, LiveArgs, PlaceArgs, ShownValue, TraceView
+from ..protocol.argument import CellArgs, LiveArgs, PlaceArgs
+from ..protocol.view import CellResult, ShownValue, TraceView
 
 
 async def cell(shell: Shell, args: CellArgs) -> CellResult:

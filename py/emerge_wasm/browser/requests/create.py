@@ -10,7 +10,9 @@ from ...objects import BLOB, DIRECTORY, METADATA, EmergeFile
 from ...operations import Wire
 from ...results import PointerRow
 from ..places.place import TabPlace
-from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassesArgs, ClassList, CreateStep
+from ..protocol.argument import BlankArgs, ClassesArgs
+from ..protocol.step import CreateStep
+from ..protocol.view import BlankObject, ClassChoice, ClassList
 from ..tab import Tab
 from .class_view import describe_class
 from .edit import read_fields

@@ -11,7 +11,8 @@ from ...filesystem.runner import RunCall
 from ...results import ObjectRow
 from ..places.foreign_run import PlaceHost
 from ..places.place import TabPlace
-from ..protocol import ShowArgs, ShownValue
+from ..protocol.argument import ShowArgs
+from ..protocol.view import ShownValue
 from ..tab import Tab
 
 TIMEOUT = 60.0  # seconds

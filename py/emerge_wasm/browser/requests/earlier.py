@@ -7,7 +7,8 @@ from ...objects import DIRECTORY
 from ...paths import child_path
 from ...results import EntryPage, PointerRow, VersionRow
 from ..places.place import TabPlace
-from ..protocol import EarlierArgs, EarlierPage, EarlierRow, RemovedArgs, RemovedPage, RemovedRow
+from ..protocol.argument import EarlierArgs, RemovedArgs
+from ..protocol.view import EarlierPage, EarlierRow, RemovedPage, RemovedRow
 from ..tab import Tab
 
 PAGE = 1000

@@ -10,7 +10,7 @@ from ...errors import Invalid
 from ...operations import Wire
 from ...results import ObjectRow, PointerRow
 from ..places.place import TabPlace
-from ..protocol import EditKind
+from ..protocol.view import EditKind
 from .class_view import ClassView, describe_class
 from .value_text import ValueText, shorten
 from .view import kind_of, state_of

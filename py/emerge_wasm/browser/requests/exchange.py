@@ -37,7 +37,9 @@ from ...paths import child_path
 from ...results import SearchPage
 from ..places.attempt import ATTEMPT, Attempt, attempt, noting, recall
 from ..places.place import TabPlace
-from ..protocol import ChangeStep, ColumnView, ExportArgs, ExportView, LoadArgs, LoadReport, SheetArgs, SheetView
+from ..protocol.argument import ExportArgs, LoadArgs, SheetArgs
+from ..protocol.step import ChangeStep, LoadReport
+from ..protocol.view import ColumnView, ExportView, SheetView
 from ..tab import Tab
 from ..transfer import PageTransfer
 from .class_view import describe_class

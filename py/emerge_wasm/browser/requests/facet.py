@@ -12,7 +12,8 @@ from uuid import UUID
 
 from ...codec import Record, Reference, show
 from ...results import GroupTable
-from ..protocol import Facet, FacetArgs, FacetList
+from ..protocol.argument import FacetArgs
+from ..protocol.view import Facet, FacetList
 from ..tab import Tab
 from .table import ENUMS, LONGEST, predicate_of
 

@@ -13,16 +13,8 @@ from ...errors import Invalid, NotFound
 from ...objects import BLOB
 from ...results import FileBlock, MemberRows, PointerRow
 from ..places.place import TabPlace
-from ..protocol import (
-    BlockHolderView,
-    CheckArgs,
-    DownloadArgs,
-    FileBlocks,
-    FilePiece,
-    FileTaken,
-    PieceArgs,
-    UploadArgs,
-)
+from ..protocol.argument import CheckArgs, DownloadArgs, PieceArgs, UploadArgs
+from ..protocol.view import BlockHolderView, FileBlocks, FilePiece, FileTaken
 from ..tab import Tab
 from ..transfer import PageTransfer
 

@@ -7,7 +7,8 @@ from contextlib import aclosing
 from ...errors import EmergeError
 from ...results import CopyReport, CopyRow, MemberRow, MemberRows, VolumeRow, VolumeRows
 from ..places.place import TabPlace
-from ..protocol import CancelArgs, CopyView, MemberView, PlaceArgs, VolumeList, VolumeView
+from ..protocol.argument import CancelArgs, PlaceArgs
+from ..protocol.view import CopyView, MemberView, VolumeList, VolumeView
 from ..tab import Tab
 
 

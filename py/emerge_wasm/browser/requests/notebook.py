@@ -11,15 +11,8 @@ from ...paths import child_path
 from ...results import ObjectRow, PointerRow
 from ..places.attempt import recall
 from ..places.place import TabPlace
-from ..protocol import (
-    IpynbText,
-    KeepNotebookArgs,
-    KeptNotebook,
-    MakeNotebookArgs,
-    NotebookView,
-    ReadIpynbArgs,
-    VersionArgs,
-)
+from ..protocol.argument import KeepNotebookArgs, MakeNotebookArgs, ReadIpynbArgs, VersionArgs
+from ..protocol.view import IpynbText, KeptNotebook, NotebookView
 from ..tab import Tab
 
 

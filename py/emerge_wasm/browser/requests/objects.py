@@ -6,20 +6,8 @@ from ...codec import decode, show
 from ...errors import Conflict
 from ...results import EntryPage, FieldDifference, VersionDiff, VersionRow
 from ..places.attempt import recall
-from ..protocol import (
-    BeforeArgs,
-    DiffArgs,
-    DifferenceList,
-    DifferenceRow,
-    ListArgs,
-    ListedPage,
-    ObjectView,
-    SaveArgs,
-    SaveConflict,
-    SaveResult,
-    VersionArgs,
-    VersionList,
-)
+from ..protocol.argument import BeforeArgs, DiffArgs, ListArgs, SaveArgs, VersionArgs
+from ..protocol.view import DifferenceList, DifferenceRow, ListedPage, ObjectView, SaveConflict, SaveResult, VersionList
 from ..tab import Tab
 from .edit import ReadChanges, read_changes, store_changes
 from .view import make_fields, make_view

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...errors import NotFound
 from ...results import EntryPage, PointerRow
-from ..protocol import FoundPointer, PathArgs, ReferencesArgs, ReferrerPage
+from ..protocol.argument import PathArgs, ReferencesArgs
+from ..protocol.view import FoundPointer, ReferrerPage
 from ..tab import Tab
 
 

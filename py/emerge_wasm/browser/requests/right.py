@@ -12,7 +12,9 @@ from ...objects import DIRECTORY
 from ...paths import child_path
 from ...results import EntryPage, PointerRow, PrincipalInfo
 from ..places.place import TabPlace
-from ..protocol import BelowArgs, BelowChange, BelowView, ChangeStep, PathArgs, Rights
+from ..protocol.argument import BelowArgs, PathArgs
+from ..protocol.step import BelowView, ChangeStep
+from ..protocol.view import BelowChange, Rights
 from ..tab import Tab
 
 PAGE = 1000

@@ -20,7 +20,9 @@ from ..failure import failure_of
 from ..places.attempt import noting, recall
 from ..places.foreign_run import PlaceHost
 from ..places.place import TabPlace
-from ..protocol import RanEvent, ReceiptList, ReceiptsArgs, RunAllArgs, RunArgs, RunProgress, RunView, Sweep
+from ..protocol.argument import ReceiptsArgs, RunAllArgs, RunArgs
+from ..protocol.event import RanEvent
+from ..protocol.view import ReceiptList, RunProgress, RunView, Sweep
 from ..tab import Tab
 
 SHOWN = 100_000  # characters of a result's repr

@@ -8,7 +8,8 @@ import time
 from ...clients.searches import wire_predicate
 from ...errors import Invalid
 from ...results import GraphQLAnswer, PlanInfo
-from ..protocol import ExplainArgs, GraphQLArgs, GraphQLText, PathArgs, PlanView, SchemaText
+from ..protocol.argument import ExplainArgs, GraphQLArgs, PathArgs
+from ..protocol.view import GraphQLText, PlanView, SchemaText
 from ..tab import Tab
 
 TEXT_LIMIT = 1_000_000  # characters of a GraphQL answer

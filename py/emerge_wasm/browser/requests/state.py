@@ -14,7 +14,8 @@ from ...errors import EmergeError, Invalid
 from ...objects import METADATA
 from ...results import ObjectRow
 from ..places.place import TabPlace
-from ..protocol import ReadState, ReadStateArgs, StateFormat, StateText, WriteStateArgs
+from ..protocol.argument import ReadStateArgs, WriteStateArgs
+from ..protocol.view import ReadState, StateFormat, StateText
 from ..tab import Tab
 from .class_view import describe_class
 from .edit import read_changes

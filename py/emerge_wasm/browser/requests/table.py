@@ -33,17 +33,8 @@ from ...results import (
     SearchPages,
 )
 from ..places.place import TabPlace
-from ..protocol import (
-    IndexArgs,
-    IndexView,
-    PagesArgs,
-    RowsArgs,
-    TableArgs,
-    TableClass,
-    TablePage,
-    TablePages,
-    TableRow,
-)
+from ..protocol.argument import IndexArgs, PagesArgs, RowsArgs, TableArgs
+from ..protocol.view import IndexView, TableClass, TablePage, TablePages, TableRow
 from ..tab import Tab
 from .class_view import describe_class
 from .right import may_write

@@ -9,7 +9,7 @@ from ...codec import Record, decode
 from ...objects import METADATA
 from ...results import ObjectRow
 from ..places.place import TabPlace
-from ..protocol import EditKind, FieldView, ObjectView
+from ..protocol.view import EditKind, FieldView, ObjectView
 from .class_view import ClassView, describe_class
 from .sparkline import sparkline
 from .value_text import ValueText

@@ -6,7 +6,8 @@ from base64 import b64encode
 
 from ...errors import Invalid, NotFound
 from ...results import ObjectRow
-from ..protocol import FieldPiece, FieldPieceArgs, FieldText, FieldTextArgs
+from ..protocol.argument import FieldPieceArgs, FieldTextArgs
+from ..protocol.view import FieldPiece, FieldText
 from ..tab import Tab
 from .class_view import describe_class
 from .value_text import ValueText
