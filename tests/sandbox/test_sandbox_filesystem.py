@@ -124,7 +124,7 @@ async def test_search_that_needs_code_inside_a_method_has_a_place(client: Client
     ("kind", "count", "text"),
     [
         ("call", 5000, "it asked for (too much|what it must not)"),
-        ("stream", 5000, "more than 128 requests"),
+        ("stream", 5000, "128 requests of yours"),
         ("end", 5000, "it sent what belongs to no request of its own"),
         ("grant", 5000, "it sent what belongs to no request of its own"),
         ("beat", 1, "it sent what belongs to no request of its own"),

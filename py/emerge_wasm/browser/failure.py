@@ -14,9 +14,15 @@ LONGEST = 500  # characters of a message
 STOPPED = (KeyboardInterrupt, asyncio.CancelledError)
 
 
+def is_stop(error: BaseException) -> bool:
+    """Whether a cell was stopped: Pyodide's own errors hide that where Stop came while they were making a value."""
+    hidden = error.__cause__ if type(error).__module__.startswith("pyodide") else None
+    return isinstance(error, STOPPED) or isinstance(hidden, STOPPED)
+
+
 def failure_of(error: BaseException, *, traced: bool = False) -> FailureView:
     """Describe an error; `traced` adds the traceback of an Emerge error too (for cells)."""
-    if isinstance(error, STOPPED):
+    if is_stop(error):
         shown = KeyboardInterrupt().with_traceback(error.__traceback__)
         return _failure("Error", "stopped", traceback=format_trace(shown))
     if isinstance(error, EmergeError):

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from ..errors import Invalid
 from .console.cell import cell_of
-from .failure import STOPPED, failure_of
+from .failure import failure_of, is_stop
 from .places.attempt import Attempt, attempt
 from .places.place import BY_PAGE
 from .protocol.argument import Deed
@@ -73,7 +73,7 @@ class Responder:
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Send the page the error of a task that was never awaited."""
         error = context.get("exception")
-        if isinstance(error, STOPPED):
+        if is_stop(error):
             return
         cell = cell_of(error) if error is not None else 0
         if cell == 0:

@@ -26,7 +26,7 @@ window.begin = (worker, base) => new Promise((resolve) => {
       window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag, guest: "", allowed: [] });
       resolve();
     } else window.events.push(data);
-    if (data.event === "clear" && data.cell === window.stopping) window.stop();
+    if (data.event === "clear" && data.cell === window.stopping) setTimeout(window.stop, 200);
     if (data.event === "question") window.ask("answer", { question: data.question.id, run: true });
   };
   base = new URL(base, location.href).href;
@@ -60,11 +60,13 @@ class Tab:
         return reply["result"] if "result" in reply else reply
 
     def cell(self, code: str, *, stop: bool = False) -> Any:
-        """Run a cell; `stop` presses Stop as soon as it has begun, which an event of its first line tells."""
+        """Run a cell; `stop` presses Stop when it is at its last line, which an event tells, a moment later: nobody
+        presses it while the event loop is between two tasks."""
         self.cells += 1
         if stop:
             self.page.evaluate("cell => { window.stopping = cell }", self.cells)
-            code = f"clear_output()\n{code}"
+            before, line, last = code.rpartition("\n")
+            code = f"{before}{line}clear_output()\n{last}"
         return self.ask("cell", cell=self.cells, code=code, cause="", requirements=[])
 
     def value(self, code: str) -> Any:

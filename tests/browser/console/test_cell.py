@@ -144,3 +144,15 @@ def test_a_text_that_runs_again_is_kept_anew_only_while_something_of_its_earlier
         asyncio.run(work())
     finally:
         gc.unfreeze()
+
+
+def test_a_stop_that_pyodide_hides_is_one() -> None:
+    hiding = type("ConversionError", (Exception,), {"__module__": "pyodide.ffi"})
+    try:
+        raise hiding("Conversion from python to javascript failed") from KeyboardInterrupt()
+    except Exception as error:
+        assert failure_of(error)["message"] == "stopped"
+    try:
+        raise ValueError("mine") from KeyboardInterrupt()
+    except ValueError as error:
+        assert failure_of(error)["message"] == "ValueError: mine"
