@@ -73,7 +73,7 @@ class Responder:
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Send the page the error of a task that was never awaited."""
         error = context.get("exception")
-        if is_stop(error):
+        if error is not None and is_stop(error):
             return
         cell = cell_of(error) if error is not None else 0
         if cell == 0:
