@@ -58,7 +58,11 @@ class ZEOServer:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(how)
-            self.process.wait()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:  # ZEO may lose a signal that comes while it starts or ends connections
+                self.process.kill()
+                self.process.wait()
             self.process = None
 
     def url(self, name: str, options: str = "") -> str:
