@@ -26,7 +26,10 @@ window.begin = (worker, base) => new Promise((resolve) => {
       window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag, guest: "", allowed: [] });
       resolve();
     } else window.events.push(data);
-    if (data.event === "clear" && data.cell === window.stopping) setTimeout(window.stop, 200);
+    if (data.event === "clear" && data.cell === window.stopping?.cell) {
+      const { after } = window.stopping;
+      after < 0 ? window.stop() : setTimeout(window.stop, after);
+    }
     if (data.event === "question") window.ask("answer", { question: data.question.id, run: true });
   };
   base = new URL(base, location.href).href;
@@ -59,12 +62,12 @@ class Tab:
         reply = self.page.evaluate("([kind, args]) => ask(kind, args)", [kind, args])
         return reply["result"] if "result" in reply else reply
 
-    def cell(self, code: str, *, stop: bool = False) -> Any:
-        """Run a cell; `stop` presses Stop when it is at its last line, which an event tells, a moment later: nobody
-        presses it while the event loop is between two tasks."""
+    def cell(self, code: str, *, stop: int | None = None) -> Any:
+        """Run a cell; Stop is pressed so many milliseconds after it has come to its last line, which an event tells;
+        -1: at once."""
         self.cells += 1
-        if stop:
-            self.page.evaluate("cell => { window.stopping = cell }", self.cells)
+        if stop is not None:
+            self.page.evaluate("stopping => { window.stopping = stopping }", {"cell": self.cells, "after": stop})
             before, line, last = code.rpartition("\n")
             code = f"{before}{line}clear_output()\n{last}"
         return self.ask("cell", cell=self.cells, code=code, cause="", requirements=[])
@@ -159,11 +162,14 @@ def test_a_hundred_megabytes_of_prints_are_cut(tab: Tab) -> None:
     ids=["loop", "await", "sync wait", "sleep"],
 )
 def test_stop(tab: Tab, code: str) -> None:
-    failure = tab.cell(code, stop=True)["failure"]
-    assert failure["message"] == "stopped"
-    assert f"<cell {tab.cells}>" in failure["traceback"]
-    assert tab.printed("stderr") == ""
-    assert tab.value("1 + 1") == "2"
+    """Whenever it comes: while the cell computes, begins to wait, or waits."""
+    for moment in [-1, -1, -1, 0, 0, 1, 2, 5, 20, 200]:
+        failure = tab.cell(code, stop=moment)["failure"]
+        assert failure["message"] == "stopped", moment
+        if moment >= 20:  # it waits, or computes, in its last line by then
+            assert f"<cell {tab.cells}>" in failure["traceback"]
+        assert tab.printed("stderr") == ""
+        assert tab.value("1 + 1") == "2"
 
 
 @pytest.mark.parametrize(

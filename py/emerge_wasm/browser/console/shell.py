@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import inspect
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import TypeVar
 
 from ... import sync
 from ...clients.client import Client
 from ...errors import Unavailable
+from ...filesystem.runs.inside.evaluate import evaluate_rows
+from ...filesystem.runs.inside.execute import execute
 from ...objects import EmergeFile, EmergeObject
 from ...operations import Transport
 from ...results import EntryPage
@@ -38,6 +43,8 @@ from .place import FollowingAsync, ShellPlace, Switch
 from .prompt import AskInput
 
 FLUSH_DELAY = 0.05  # seconds until a cell's output is sent
+_RUNS = {guarded.__code__, execute.__code__, evaluate_rows.__code__}
+"""What runs the user's code."""
 
 T = TypeVar("T")
 
@@ -80,6 +87,7 @@ class Shell(Responder):
         getpass.getpass = self._getpass
         if sync.IN_PYODIDE:
             _sleep_quietly()
+            signal.signal(signal.SIGINT, self._interrupt)
         local, cluster = self.switch.find("local"), self.switch.find("cluster")
         emerge_wasm.__dict__["fs"] = self.switch.sync
         self.console.namespace.update(
@@ -120,11 +128,21 @@ class Shell(Responder):
         if running is None or running.done():
             return
         inner = [task for task in asyncio.all_tasks() if task is not running and _belongs(task, running)]
+        if any(map(_is_new, inner)):  # one that is cancelled before it begins cannot keep its error to itself
+            asyncio.get_event_loop().call_soon(self.stop)
+            return
         if getattr(running, "_fut_waiter", None) is not None or not inner:
             running.cancel()
         else:
             for task in inner:
                 task.cancel()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Stop the user's code between two of its instructions. Elsewhere, as in the event loop between two tasks or
+        where the code begins to wait, an error would be nobody's: there it is stopped once it waits."""
+        if _is_of_user(frame):
+            raise KeyboardInterrupt
+        asyncio.get_event_loop().call_soon(self.stop)
 
     async def _list(self, client: object, root: str, path: str, cursor: str, limit: int) -> EntryPage:
         filesystem = self.switch.place_of(client, root).filesystem
@@ -199,6 +217,20 @@ def _sleep_quietly() -> None:
             blocking(seconds)
 
     time.sleep = sleep  # type: ignore[assignment]  # asyncio takes the same numbers
+
+
+def _is_of_user(frame: FrameType | None) -> bool:
+    """Whether the user's code runs here, of a cell or a class, and does not begin to wait."""
+    while frame is not None and frame.f_code is not sync.wait_in_pyodide.__code__:
+        if frame.f_code in _RUNS or frame.f_code.co_filename.startswith("<cell"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_new(task: asyncio.Task[object]) -> bool:
+    work = task.get_coro()
+    return inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED
 
 
 def _belongs(task: asyncio.Task[object], running: asyncio.Task[object]) -> bool:
