@@ -230,7 +230,7 @@ async def test_http_takes_the_key_as_a_token(node: Server, tmp_path: Path) -> No
         with urlopen(Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})) as answer:
             return json.loads(answer.read())
 
-    assert ask(text_of(node.found["token"])) == 1
+    assert ask(text_of(node.found["token_file"])) == 1
     for token, status in ((None, 403), ("wrong", 401)):
         with pytest.raises(HTTPError) as refused:
             ask(token)
@@ -288,7 +288,7 @@ def test_only_what_is_made_with_the_key_shows_it(name: bytes, cut: int, bit: int
 
 
 async def test_a_relay_of_another_user_has_no_rights_to_give(node: Server, tmp_path: Path) -> None:
-    mine = os.environ[FOLDER] = str(Path(node.found["token"]).parent)
+    mine = os.environ[FOLDER] = str(Path(node.found["token_file"]).parent)
     for folder, code in ((mine, "ok"), (str(tmp_path / "none"), "PermissionDenied")):
         os.environ[FOLDER] = folder
         options = RelaySettings(tmp_path / "relay", None, (node.found["node"],), port=0, token="t" * 32, beat=0.5)
@@ -339,7 +339,7 @@ def others_of(fs: SyncClient, met: bool) -> list[MemberRow]:
 def test_an_open_node_says_so(tmp_path: Path) -> None:
     node = start(tmp_path / "keys", tmp_path, "--open", "--rest", "0")
     try:
-        assert node.found["open"].startswith("OPEN") and not node.found["token"]
+        assert node.found["open"].startswith("OPEN") and not node.found["token_file"]
         assert not (tmp_path / "keys").exists()
         with connect(node.found["node"]) as fs, connect(node.found["rest"]) as rest:
             assert fs.hello()["open"] and fs.whoami()["superuser"] and rest.whoami()["superuser"]

@@ -451,13 +451,13 @@ def node_start(
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:
-            found["rest"], found["token"] = await start_rest(stack, started, rest, open_to_all=open_to_all)
+            found["rest"], found["token_file"] = await start_rest(stack, started, rest, open_to_all=open_to_all)
         return {**found, "open": OPEN} if open_to_all and credential is None else found
 
     def text(found: dict[str, str]) -> str:
         more = f" and {found['rest']}" if "rest" in found else ""
-        if found.get("token"):
-            more += f' (curl --oauth2-bearer "$(cat {found["token"]})")'
+        if found.get("token_file"):
+            more += f' (curl --oauth2-bearer "$(cat {found["token_file"]})")'
         said = [f"node {name} serves {found['store']} at {found['node']}{more}", found["sandbox"]]
         return "\n".join([found["open"], *said] if "open" in found else said)
 

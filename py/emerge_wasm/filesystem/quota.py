@@ -203,5 +203,4 @@ def _over_quota(name: str, owner: str, has: int, more: int, most: int) -> LimitE
         f"{owner or 'a guest'} has {has:,} {name}, and {more:,} more would be above the quota of {most:,}",
         remedy=make_room[name],
         limit=name,
-        reset="when there is room",
     )

@@ -84,10 +84,10 @@ class Relay:
     async def _beat(self) -> None:
         """Beat each browser once in BEAT seconds, a part of them at a time: calls of others come in between."""
         while True:
+            self.sessions.records.see({browser.session for browser in self.browsers})
             for part in range(BEAT_PARTS):
                 await asyncio.sleep(BEAT / BEAT_PARTS)
                 self._end_sessions()
-                self.sessions.records.see({browser.session for browser in self.browsers})
                 for browser in [each for each, turn in self.browsers.items() if turn == part]:
                     browser.beat()
 

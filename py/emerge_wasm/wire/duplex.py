@@ -39,7 +39,7 @@ class Duplex:
         ids = Ids(fresh=True)  # what is left of a call cannot know the channel of the next one
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
-            ServerChannels(heartbeat=0, limit=limit, each=requests, total=2 * requests, ids=ids),
+            ServerChannels(heartbeat=0, limit=limit, each=requests, total=2 * requests, ids=ids),  # it is one account
         )
 
     @classmethod

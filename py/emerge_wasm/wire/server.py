@@ -264,6 +264,6 @@ class ServerChannels:
 def _too_many(load: int) -> LimitExceeded:
     return LimitExceeded(
         f"{load} requests of yours are under way, and more may not now",
-        remedy="wait for some to end; those of others are not counted",
+        remedy="wait for some of them to end",
         limit="requests",
     )

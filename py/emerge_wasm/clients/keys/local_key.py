@@ -144,10 +144,9 @@ def _forms(address: str) -> list[str]:
     """Return what an address can be called where a server listens: it never listens at a name."""
     scheme, _, rest = address.partition("://")
     rest = rest.partition("/")[0].partition("?")[0]
-    if not rest.startswith("localhost"):
-        return [f"{scheme}://{rest}"]
-    port = rest.removeprefix("localhost")
-    return [f"{scheme}://{host}{port}" for host in ("127.0.0.1", "[::1]")]
+    host, colon, port = rest.partition(":")
+    hosts = ("127.0.0.1", "[::1]") if host == "localhost" else (host,)
+    return [f"{scheme}://{each}{colon}{port}" for each in hosts]
 
 
 def _is_here(address: str) -> bool:
