@@ -29,6 +29,7 @@ LAYERS = [
         "operations",
         "results",
         "sync",
+        "private_file",
         "version",
     },
     {"codec", "bundles", "wire", "blocks"},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import Invalid, PermissionDenied
+from ..private_file import replace_private
 from ..results import AuthorRow, PrincipalInfo
 
 FILE_NAME = "trusted"
@@ -125,14 +126,7 @@ def write_trusted(entries: Iterable[TrustEntry]) -> None:
     path = trusted_file()
     if path is None:
         raise Invalid("there is no home directory to keep the list in", remedy="set XDG_CONFIG_HOME, or use fs.trust")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{FILE_NAME}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write("".join(f"{each}\n" for each in entries))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    replace_private(path, "".join(f"{each}\n" for each in entries).encode())
 
 
 def entries_for(who: Iterable[str], address: str) -> list[TrustEntry]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import Unavailable
 from ..operations import Wire
+from ..private_file import replace_private
 
 try:
     import fcntl
@@ -81,12 +81,8 @@ class PrivateRows:
         Raises:
             Unavailable: the folder cannot be written.
         """
-        fresh = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                json.dump({self._what: rows}, file, indent=1)
-            fresh.replace(self.path)
+            replace_private(self.path, json.dumps({self._what: rows}, indent=1).encode())
         except OSError as error:
             raise self._unwritable(error) from None
 

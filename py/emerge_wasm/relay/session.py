@@ -6,7 +6,6 @@ No web framework: text in, callers out. The secret is kept in a file, so that se
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from ..context import Context
 from ..errors import Invalid, Unavailable
 from ..operations import Wire
+from ..private_file import replace_private
 from .session_record import SESSION_SECONDS, SessionRecords, SessionRow, session_id, session_rows
 from .token import Token, Tokens
 
@@ -166,8 +166,5 @@ def _secret(data: Path) -> bytes:
 
 def _new_secret(path: Path) -> bytes:
     secret = secrets.token_bytes(48)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-    fresh.replace(path)
+    replace_private(path, secret)
     return secret

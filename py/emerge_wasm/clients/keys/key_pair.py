@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import EmergeError, Invalid, NotFound, Unavailable
+from ...private_file import replace_private
 from ..package import missing_package
 
 SUFFIX = ".key"
@@ -146,12 +147,8 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         Unavailable: it cannot be written.
     """
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        fresh.replace(path)
+        replace_private(path, text.encode())
     except OSError as error:
         raise Unavailable(f"{path} cannot be written: {error}", remedy="name a folder that is yours") from None
 

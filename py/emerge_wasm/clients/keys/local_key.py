@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...errors import Invalid, PermissionDenied
+from ...private_file import replace_private
 
 if TYPE_CHECKING:
     import zmq
@@ -185,12 +186,8 @@ def _is_free(bind: str) -> bool:
 
 
 def _write(file: str, text: str) -> None:
-    fresh = f"{file}.{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as opened:
-            opened.write(text)
-        os.replace(fresh, file)
+        replace_private(file, text.encode())
     except OSError as error:
         raise Invalid(
             f"the key of the programs of this machine cannot be kept: {error}",
