@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from emerge_wasm import EmergeFile, Invalid
 from emerge_wasm.browser.console.cause import CausedTransport
 from emerge_wasm.browser.console.cell import Console
+from emerge_wasm.browser.console.nested_loop import NestedLoops
 from emerge_wasm.browser.failure import failure_of
 from emerge_wasm.clients.client import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.context import Wire
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.operations import Values
+from emerge_wasm.paths import split_path
 from emerge_wasm.stores import open_store
 
 
@@ -156,3 +158,18 @@ def test_a_stop_that_pyodide_hides_is_one() -> None:
         raise ValueError("mine") from KeyboardInterrupt()
     except ValueError as error:
         assert failure_of(error)["message"] == "ValueError: mine"
+
+
+def test_a_traceback_leaves_out_the_loop_in_which_a_cell_waits() -> None:
+    async def ask() -> None:
+        split_path("no path")
+
+    loops = NestedLoops(lambda seconds: [], lambda payload: None)
+    with pytest.raises(Invalid) as ours:
+        loops.drive(ask())
+    trace = failure_of(ours.value, traced=True)["traceback"]
+    assert trace is not None and ", in ask" in trace and "asyncio" not in trace and "emerge_wasm/" not in trace
+    loops.close()
+    with pytest.raises(Invalid) as mine, asyncio.Runner() as runner:
+        runner.run(ask())
+    assert "asyncio" in (failure_of(mine.value, traced=True)["traceback"] or "")

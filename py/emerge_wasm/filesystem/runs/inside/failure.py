@@ -6,6 +6,7 @@ Pure: makes errors and runs nothing.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from functools import cache
 from pathlib import PurePath
 from types import TracebackType
@@ -107,7 +108,7 @@ def describe(error: BaseException) -> str:
 
 
 def format_trace(error: BaseException, *, stack_only: bool = False) -> str:
-    """Format the traceback as Python prints it, without the frames of this package."""
+    """Format the traceback as Python prints it, without the frames of this package and what it calls others by."""
     try:
         shown = traceback.TracebackException.from_exception(error)
         _trim(shown, set())
@@ -117,11 +118,22 @@ def format_trace(error: BaseException, *, stack_only: bool = False) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST // 2] + "\n  ...\n" + text[-_LONGEST // 2 :]
 
 
+def _of_others(stack: traceback.StackSummary) -> Iterator[traceback.FrameSummary]:
+    """Yield the frames of neither this package nor what it runs between its parts."""
+    ours = False
+    for frame in stack:
+        if frame.filename.startswith(_PACKAGE):
+            ours = True
+        elif not (ours and PurePath(frame.filename).parent.name in _BETWEEN):
+            ours = False
+            yield frame
+
+
 def _trim(shown: traceback.TracebackException, seen: set[int]) -> None:
     if id(shown) in seen:
         return
     seen.add(id(shown))
-    shown.stack = traceback.StackSummary.from_list([f for f in shown.stack if not f.filename.startswith(_PACKAGE)])
+    shown.stack = traceback.StackSummary.from_list(_of_others(shown.stack))
     for inner in (shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())):
         if inner is not None:
             _trim(inner, seen)
