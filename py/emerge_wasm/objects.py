@@ -70,7 +70,8 @@ class EmergeDirectory(EmergeObject):
     type: str = field(default=DIRECTORY, repr=False)
 
 
-METADATA = tuple(f.name for f in fields(EmergeObject) if f.name != "id")
+METADATA_TYPES = {f.name: type(f.default) for f in fields(EmergeObject) if f.name != "id"}
+METADATA = tuple(METADATA_TYPES)
 """The attributes that travel in the pointer and are not part of the state. (`id` is the user's, so state.)"""
 
 

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile, Invalid, NotFound
 from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.runs.inside.here import Here
+from emerge_wasm.objects import METADATA
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
+from tests.scale import examples
 
 
 @dataclass
@@ -269,3 +273,28 @@ def test_records_take_their_classes_to_another_filesystem(fs: SyncClient, other:
     with pytest.raises(NotFound, match="bundle"):  # this client never met them
         other.add("/b", "held", record)
     assert other.cat("/b.held") == []
+
+
+FOREIGN = st.one_of(st.none(), st.floats(), st.binary(max_size=4), st.lists(st.integers(), max_size=3))
+
+
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(st.sampled_from(METADATA), FOREIGN, min_size=1))
+def test_a_field_that_every_object_has_is_refused_by_its_name_where_it_holds_something_else(
+    fs: SyncClient, values: dict[str, object]
+) -> None:
+    """A class of one's own has, say, a field `date` of its own kind: it was lost, or the node complained."""
+    item = EmergeFile(name="odd", path="/odd")
+    vars(item).update(values)
+    first = next(name for name in METADATA if name in values)
+    said = rf"the field {first} of this EmergeFile is {type(values[first]).__name__}, "
+    with pytest.raises(Invalid, match=said) as info:
+        fs.store(item)
+    assert "something else" in str(info.value.remedy)
+
+
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text().filter(lambda text: text not in ("file", "object", "blob", "directory")))
+def test_a_field_called_type_is_named_when_it_is_none_of_the_types(fs: SyncClient, text: str) -> None:
+    with pytest.raises(Invalid, match="the field type of /odd/odd is "):
+        fs.store(EmergeFile(name="odd", path="/odd", type=text))

@@ -143,6 +143,44 @@ def test_back_leads_to_the_pane_before_on_a_phone(tab: Tab) -> None:
     expect(tab.find("tree-cluster")).to_be_visible()
 
 
+def test_back_closes_the_dialog_that_is_open_and_nothing_else(tab: Tab) -> None:
+    """Whichever it is; and an address that is typed closes it, too."""
+    page = tab.page
+    for path in ("/inventory", "/inventory/widget1"):
+        page.keyboard.press("Control+k")
+        tab.find("palette-input").fill(path)
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(tab.find("object-name")).to_have_text(path.rpartition("/")[2])
+    address = page.url
+
+    def ask(key: str) -> None:
+        tab.find("tree-cluster").locator('[data-path="/inventory/widget1"]').focus()
+        page.keyboard.press(key)
+
+    ways: list[tuple[str, Callable[[], None]]] = [
+        ("palette", lambda: page.keyboard.press("Control+k")),
+        ("shortcuts", lambda: page.keyboard.press("?")),
+        ("dialog", lambda: ask("F2")),
+        ("dialog", lambda: ask("Delete")),
+        ("restart-dialog", lambda: tab.find("restart").click()),
+    ]
+    for name, begin in ways:
+        begin()
+        expect(tab.find(name)).to_be_visible()
+        page.evaluate("history.back()")
+        expect(tab.find(name)).to_be_hidden()
+        page.wait_for_url(address)  # it goes a step back and returns
+        expect(tab.find("object-name")).to_have_text("widget1")
+    ask("F2")
+    expect(tab.find("dialog")).to_be_visible()
+    page.evaluate("location.hash = '#/cluster/inventory'")
+    expect(tab.find("object-name")).to_have_text("inventory")
+    expect(tab.find("dialog")).to_be_hidden()
+    page.evaluate("history.back()")
+    expect(tab.find("object-name")).to_have_text("widget1")
+
+
 def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, tab: Tab) -> None:
     """Not by listing all that is before it."""
     with connect(site.node.host) as fs:

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ ORDER = '''"""Orders."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 
 from emerge_wasm import EmergeFile
@@ -50,6 +52,9 @@ class Order(EmergeFile):
     number: int = 0
     stamp: datetime = datetime(2026, 1, 31, 10, 20)
     begins: time = time(8)
+    price: Decimal = Decimal("1.10")
+    lasts: timedelta = timedelta(days=1, hours=1)
+    serial: int = 10**30
     curve: list[float] = field(default_factory=list)
     picture: bytes = b""
     note: str = ""
@@ -90,6 +95,16 @@ def test_an_object_is_edited_by_its_annotations(site: Site, swept: Tab, tmp_path
     expect(tab.find("field-stamp-micro")).to_have_value("123456")
     expect(tab.find("field-stamp-zone").locator("option:checked")).to_have_text("UTC+05:30")
     page.locator("#field-begins").fill("09:45")
+    expect(label("price")).to_have_value("1.10")
+    label("price").fill("12,5")
+    expect(page.locator('[data-field="price"]').get_by_role("alert")).to_contain_text("such as 12.50")
+    label("price").fill("12.50")
+    expect(label("lasts")).to_have_value("1 day, 1:00:00")
+    label("lasts").fill("")
+    label("lasts").press_sequentially("90 min")  # its text stays as it is while it is typed
+    expect(label("lasts")).to_have_value("90 min")
+    expect(page.locator('[data-field="lasts"]')).to_contain_text("that is 1:30:00")
+    assert page.locator("#field-serial").evaluate("input => input.scrollWidth <= input.clientWidth")  # every digit
     expect(tab.find("object-header").get_by_test_id("sparkline")).to_have_count(1)
     label("Move lines[0] down").click()
     label("Add to lines").click()
@@ -116,6 +131,7 @@ def test_an_object_is_edited_by_its_annotations(site: Site, swept: Tab, tmp_path
         assert read.lines == [made.Line("b", 2), made.Line("it's", 1, made.Colour.DARK_BLUE)]
         assert (read.number, read.colour, read.seller) == (3, made.Colour.DARK_BLUE, Reference(ben.uuid))
         assert read.stamp.isoformat() == "2026-03-01T23:05:07.123456+05:30" and read.begins.isoformat() == "09:45:00"
+        assert (read.price.as_tuple(), read.lasts) == (Decimal("12.50").as_tuple(), timedelta(minutes=90))
         assert read.placed.isoformat() == "2026-03-01" and read.note == "New # Title\n\n" + "x" * 150_000
 
     tab.find("state-python").click()

@@ -188,11 +188,14 @@ def _pin(tab: Tab, shop: Shop, site: Site) -> None:
         _run_all(tab, "done", "'2.4.3'")
         packages = tab.find("notebook-packages")
         expect(packages).to_contain_text("2 packages", timeout=SLOW)
-        tab.page.set_viewport_size({"width": 390, "height": 800})
         packages.locator("summary").click()
-        box = packages.locator(".list").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
-        packages.locator("summary").click()
+        for width in (390, 800, 1000):
+            tab.page.set_viewport_size({"width": width, "height": 800})
+            box, pane = packages.locator(".list").bounding_box(), tab.find("panel-notebook").bounding_box()
+            assert box is not None and pane is not None
+            assert pane["x"] <= box["x"] and box["x"] + box["width"] <= pane["x"] + pane["width"]
+        tab.page.keyboard.press("Escape")
+        expect(packages.locator(".list")).to_be_hidden()
         tab.page.set_viewport_size(VIEWPORT)
         expect(tab.find("notebook-state")).to_contain_text("is saved", timeout=SLOW)
         stored = fs.getobject("/notebooks/sums")

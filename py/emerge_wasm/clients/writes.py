@@ -10,7 +10,7 @@ from ..built_in import BUILT_IN
 from ..codec import bundles_in, encode, pack_state
 from ..codec.encoder import BundleOf
 from ..errors import Invalid, LimitExceeded
-from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
+from ..objects import DEFAULT_PERMS, METADATA_TYPES, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire, find_operation
 from ..results import PointerRow
 from .class_loader import (
@@ -240,7 +240,10 @@ def _pack(obj: EmergeObject, bundle_of: BundleOf) -> PackedObject:
         raise Invalid(
             f"a {type(obj).__name__} cannot be stored", remedy="derive its class from EmergeFile, with @dataclass"
         )
-    if not (obj.name or obj.id):
+    for name, wanted in METADATA_TYPES.items():
+        if not isinstance(getattr(obj, name), wanted):
+            raise _foreign_field(obj, name, wanted)
+    if not (obj.name or (obj.id and isinstance(obj.id, str))):
         raise Invalid(f"this {type(obj).__name__} has neither name nor id", remedy="give it a name")
 
     class_name = type(obj).__name__
@@ -253,6 +256,16 @@ def _pack(obj: EmergeObject, bundle_of: BundleOf) -> PackedObject:
     perms = "" if obj.version == 0 and obj.perms == DEFAULT_PERMS else obj.perms  # "": as the umask says
     read = (obj.uuid, obj.node) if obj.version else ("", "")
     return PackedObject(object_path(obj), state, class_name, bundle, obj.version, obj.type, perms, *read)
+
+
+def _foreign_field(obj: EmergeObject, name: str, wanted: type) -> Invalid:
+    """Return the error of a class's own field with the name of one that every object has, and no such value in it."""
+    class_name, found = type(obj).__name__, type(getattr(obj, name)).__name__
+    return Invalid(
+        f"the field {name} of this {class_name} is {found}, and in every object it is {wanted.__name__}: what the"
+        " filesystem says of it",
+        remedy="call a field of your own something else",
+    )
 
 
 def _stored_path(target: str | EmergeObject) -> str:

@@ -42,9 +42,9 @@ export function fromDateInput(kind: DateKind, { value, micro, rest }: DateInput)
   return `${kind}(${[...numbers, ...(rest === "" ? [] : [rest])].join(", ")})`;
 }
 
-/** What is said of the zone as one reads it: UTC, UTC+02:00, or as it stands. */
+/** What is said of the zone as one reads it: UTC, UTC+02:00, Europe/Berlin, or as it stands. */
 export function readZone(rest: string): string {
-  const zone = rest.replace(/^tzinfo=/, "");
+  const zone = rest.replace(/^tzinfo=/, "").replace(/^ZoneInfo\((?:key=)?(['"])([\w/+-]+)\1\)/, "$2");
   if (zone === "timezone.utc") return "UTC";
   const offset = /^timezone\(timedelta\((?:days=(-1), *)?seconds=(\d+)\)\)$/.exec(zone);
   if (offset === null) return zone;

@@ -31,6 +31,8 @@ export const FORMAT_NAMES: Record<ExportFormat, string> = {
 
 export class Exchange {
   wanted = $state.raw<Wanted | null>(null);
+  /** An import is under way: its dialog stays. */
+  importing = $state(false);
   exported = $state.raw<Exported | null>(null);
   #port: Port;
 

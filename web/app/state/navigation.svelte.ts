@@ -7,13 +7,38 @@ const narrow = matchMedia("(max-width: 760px)");
 
 export type Pane = "local" | "cluster" | "object" | "console";
 
+/** What an entry of the browser's history remembers. */
+interface Kept {
+  pane: Pane;
+  /** The how manieth step it is. */
+  at: number;
+}
+
 export class Navigation {
   route = $state.raw<Route | null>(null);
   #pane = $state<Pane>("cluster");
+  #at = 0;
+  /** Closes the dialog that lies over the page; false when there is none. */
+  #closeDialog: () => boolean;
+  #returning = false;
 
-  constructor() {
-    this.#read(history.state);
-    addEventListener("popstate", ({ state }) => this.#read(state));
+  constructor(closeDialog: () => boolean) {
+    this.#closeDialog = closeDialog;
+    this.#read(history.state as Kept | null);
+    addEventListener("popstate", ({ state }) => this.#step(state as Kept | null));
+  }
+
+  /** Where a dialog lies over the page, a step back closes that and leads nowhere; one to elsewhere closes it too. */
+  #step(kept: Kept | null): void {
+    if (this.#returning) {
+      this.#returning = false;
+      return;
+    }
+    const closed = this.#closeDialog();
+    if (closed && kept !== null && kept.at < this.#at) {
+      this.#returning = true;
+      history.go(this.#at - kept.at);
+    } else this.#read(kept);
   }
 
   get pane(): Pane {
@@ -24,7 +49,7 @@ export class Navigation {
   set pane(pane: Pane) {
     if (pane === this.#pane) return;
     this.#pane = pane;
-    if (narrow.matches) history.pushState({ pane }, "");
+    if (narrow.matches) this.#push();
     else this.#keep();
   }
 
@@ -35,7 +60,7 @@ export class Navigation {
   /** Like `open`, but a step back does not lead to where we were (it is gone). */
   replace(route: Route | null): void {
     this.route = route;
-    history.replaceState({ pane: this.#pane }, "", route === null ? location.pathname : formatRoute(route));
+    history.replaceState(this.#kept, "", route === null ? location.pathname : formatRoute(route));
   }
 
   /** Tabs change the address but make no step of their own. */
@@ -49,21 +74,32 @@ export class Navigation {
 
   #go(route: Route): void {
     const hash = formatRoute(route);
-    if (hash !== location.hash) history.pushState({ pane: "object" }, "", hash);
-    else if (this.#pane !== "object") this.pane = "object";
-    this.#pane = "object";
+    if (hash === location.hash) this.pane = "object";
+    else {
+      this.#pane = "object";
+      this.#push(hash);
+    }
     this.route = route;
   }
 
   /** What an entry of the browser's history shows: an address that was typed has no pane yet. */
-  #read(state: unknown): void {
+  #read(kept: Partial<Kept> | null): void {
     this.route = parseRoute(location.hash);
-    const kept = (state as { pane?: Pane } | null)?.pane;
-    this.#pane = kept ?? (this.route === null ? "cluster" : "object");
+    this.#pane = kept?.pane ?? (this.route === null ? "cluster" : "object");
+    this.#at = kept?.at ?? this.#at + 1;
     this.#keep();
   }
 
+  get #kept(): Kept {
+    return { pane: this.#pane, at: this.#at };
+  }
+
+  #push(hash?: string): void {
+    this.#at += 1;
+    history.pushState(this.#kept, "", hash);
+  }
+
   #keep(): void {
-    history.replaceState({ pane: this.#pane }, "");
+    history.replaceState(this.#kept, "");
   }
 }

@@ -45,7 +45,7 @@ export class Workspace {
   readonly session: Session;
   readonly notices = new Notices();
   readonly theme = new Theme();
-  readonly navigation = new Navigation();
+  readonly navigation = new Navigation(() => this.closeDialogs());
   readonly layout = new Layout();
   readonly trees: Record<Where, FileTree>;
   readonly changes: Changes;
@@ -94,6 +94,17 @@ export class Workspace {
     this.transfers = new Transfers(this.session);
     this.exchange = new Exchange(port);
     this.sweeps = new Kept((where, path) => new Sweep(port, where, path));
+  }
+
+  /** Close the dialogs that are open, as Escape does: a question is answered with no. False if there are none. */
+  closeDialogs(): boolean {
+    const { question } = this.consent;
+    const open = this.ask !== null || this.restarting || this.commands.open !== null || this.exchange.wanted !== null || question !== null;
+    if (question !== null) this.consent.answer(question, false, false);
+    this.ask = this.commands.open = null;
+    if (!this.exchange.importing) this.exchange.wanted = null;
+    this.restarting = false;
+    return open;
   }
 }
 

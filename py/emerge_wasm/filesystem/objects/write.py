@@ -160,7 +160,11 @@ async def _store_write(
     if not names:
         raise Invalid("/ cannot hold a state", path="/", remedy="give the object a name")
     if type not in (*KINDS, BLOB):
-        raise Invalid(f"{type!r} is not a type of object", path=path, remedy="file or object")
+        raise Invalid(
+            f"the field type of {path} is {type[:40]!r}, and in every object it is file or object",
+            path=path,
+            remedy="call a field of your own something else",
+        )
     fields = _check_state(state, path)
     if type == BLOB and (fields.get("layout") != INLINE or (class_name, bundle) != (EmergeBlob.__name__, "")):
         raise Invalid(f"{path} would be a file in blocks", path=path, remedy="put the file, or copy (cp) what has it")
