@@ -28,6 +28,18 @@ def test_a_curve_has_few_points_and_the_lowest_and_highest_of_its_series(numbers
     assert sparkline(pairs) == sparkline(numbers[::-1])
 
 
+MISSING = [None, float("nan"), float("inf"), float("-inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity")]
+
+
+@given(NUMBERS, st.data())
+def test_what_is_missing_in_a_series_is_left_out(numbers: list[float], data: st.DataObject) -> None:
+    holes: list[object] = list(numbers)
+    for _ in range(data.draw(st.integers(0, 20))):
+        holes.insert(data.draw(st.integers(0, len(holes))), data.draw(st.sampled_from(MISSING)))
+    assert sparkline(holes) == (sparkline(numbers) if len(holes) >= 3 else [])
+    assert sparkline(list(enumerate(holes))) == sparkline(holes)
+
+
 def test_what_is_no_series_has_none() -> None:
     for value in (
         [1, 2],
@@ -35,6 +47,7 @@ def test_what_is_no_series_has_none() -> None:
         [1, 2, "c"],
         [True, False, True],
         [1, 2, None],
+        [None, None, None, None],
         {1, 2, 3},
         "123",
         b"123",

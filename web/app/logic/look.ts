@@ -21,25 +21,36 @@ export function isMarkdown(text: string): boolean {
 
 export interface Series {
   x: number[];
+  /** NaN where one is missing. */
   y: number[];
   /** The second numbers of pairs over the first ones, rather than numbers over their places. */
   pairs: boolean;
 }
 
-/** At least three numbers, or pairs of numbers; null for anything else. */
+/** What stands for a number that is missing. */
+const GAP = /^(None|[+-]?(inf|nan)|Decimal\('(-?s?NaN\d*|-?Infinity)'\))$/;
+
+/** At least three numbers, or pairs of numbers, and places where one is missing; null for anything else. */
 export function readSeries(value: Value): Series | null {
   if ((value.kind !== "list" && value.kind !== "tuple" && value.kind !== "deque") || value.items.length < 3) return null;
   const x: number[] = [];
   const y: number[] = [];
   const pairs = value.items[0]?.kind !== "leaf";
   for (const [at, item] of value.items.entries()) {
-    const parts = pairs && (item.kind === "tuple" || item.kind === "list") ? item.items.map(numberOf) : [at, numberOf(item)];
-    const [first = NaN, second = NaN] = parts;
-    if (parts.length !== 2 || Number.isNaN(first) || Number.isNaN(second)) return null;
-    x.push(first);
-    y.push(second);
+    const parts = !pairs ? [leafOf(at), item] : item.kind === "tuple" || item.kind === "list" ? item.items : [];
+    const [first, second] = parts;
+    if (parts.length !== 2 || first === undefined || second === undefined || !isNumber(first) || !isNumber(second)) return null;
+    if (!Number.isFinite(numberOf(first))) continue; // where it would be, nobody knows
+    x.push(numberOf(first));
+    y.push(Number.isFinite(numberOf(second)) ? numberOf(second) : NaN);
   }
-  return { x, y, pairs };
+  return y.filter(Number.isFinite).length < 3 ? null : { x, y, pairs };
+}
+
+const leafOf = (number: number): Value => ({ kind: "leaf", text: String(number) });
+
+function isNumber(value: Value): boolean {
+  return value.kind === "leaf" && (GAP.test(value.text) || !Number.isNaN(numberOf(value)));
 }
 
 /** The number that a leaf is; NaN if it is none. */

@@ -26,4 +26,5 @@ test("bytes in hexadecimal", () => {
   expect(formatHex(bytes)).toBe(
     "00000000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef\n" + `00000010  0a${" ".repeat(45)}  ·`,
   );
+  expect(formatHex(bytes.subarray(0, 9), 0, 8)).toBe("00000000  30 31 32 33 34 35 36 37  01234567\n" + `00000008  38${" ".repeat(21)}  8`);
 });

@@ -50,14 +50,14 @@ export function readText(data: Uint8Array, cut: boolean): string | null {
   }
 }
 
-/** Bytes as people read them: where, in hexadecimal, and as text where it is one. */
-export function formatHex(data: Uint8Array, begin = 0): string {
+/** Bytes as people read them: where, in hexadecimal, and as text where it is one; so many a line. */
+export function formatHex(data: Uint8Array, begin = 0, across = 16): string {
   const lines: string[] = [];
-  for (let at = 0; at < data.length; at += 16) {
-    const row = [...data.subarray(at, at + 16)];
+  for (let at = 0; at < data.length; at += across) {
+    const row = [...data.subarray(at, at + across)];
     const hex = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     const text = row.map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "·")).join("");
-    lines.push(`${(begin + at).toString(16).padStart(8, "0")}  ${hex.padEnd(47)}  ${text}`);
+    lines.push(`${(begin + at).toString(16).padStart(8, "0")}  ${hex.padEnd(3 * across - 1)}  ${text}`);
   }
   return lines.join("\n");
 }

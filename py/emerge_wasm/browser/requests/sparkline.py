@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import islice
 
@@ -15,23 +15,22 @@ LOOKED = 4000  # numbers of a long series that are looked at, evenly
 
 def sparkline(value: object) -> list[float]:
     """Return numbers, or the second ones of pairs in the order of the first, as two points for each bucket: its lowest
-    and its highest, in their order. [] for what is no series.
+    and its highest, in their order. What is missing (None, nan, an infinity) is left out. [] for what is no series.
     """
     if not isinstance(value, list | tuple | deque) or len(value) < LEAST:
         return []
     step = -(-len(value) // LOOKED)
     items = list(islice(value, 0, None, step))
-    if _number(items[0]) is not None:
-        numbers = [_number(each) for each in items]
-    else:
-        pairs = [_pair(each) for each in items]
-        if None in pairs:
+    plain = _number(items[0]) is not None
+    pairs: Iterable[tuple[object, object] | None] = enumerate(items) if plain else map(_pair, items)
+    found: list[tuple[float, float]] = []
+    for pair in pairs:
+        first, second = (None, None) if pair is None else map(_number, pair)
+        if first is None or second is None:
             return []
-        numbers = [second for _, second in sorted(pair for pair in pairs if pair is not None)]
-    found = [each for each in numbers if each is not None]
-    if len(found) < len(numbers) or len(found) < LEAST:
-        return []
-    return _thinned(found)
+        if math.isfinite(first) and math.isfinite(second):
+            found.append((first, second))
+    return _thinned([second for _, second in sorted(found)]) if len(found) >= LEAST else []
 
 
 def _thinned(numbers: Sequence[float]) -> list[float]:
@@ -46,17 +45,16 @@ def _thinned(numbers: Sequence[float]) -> list[float]:
 
 
 def _number(value: object) -> float | None:
+    """Return a number, nan for one that is missing, None for what is none."""
+    if value is None:
+        return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     try:
-        number = float(value)
-    except (OverflowError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+        return float(value)
+    except (OverflowError, ValueError):  # an int beyond all floats, a signalling nan
+        return math.nan
 
 
-def _pair(value: object) -> tuple[float, float] | None:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        return None
-    first, second = map(_number, value)
-    return None if first is None or second is None else (first, second)
+def _pair(value: object) -> tuple[object, object] | None:
+    return (value[0], value[1]) if isinstance(value, list | tuple) and len(value) == 2 else None
