@@ -298,3 +298,13 @@ def test_a_field_that_every_object_has_is_refused_by_its_name_where_it_holds_som
 def test_a_field_called_type_is_named_when_it_is_none_of_the_types(fs: SyncClient, text: str) -> None:
     with pytest.raises(Invalid, match="the field type of /odd/odd is "):
         fs.store(EmergeFile(name="odd", path="/odd", type=text))
+
+
+def test_fields_in_a_dict_are_told_how_update_takes_them(fs: SyncClient) -> None:
+    fs.store(Leaf(name="leaf"))
+    wrong: Any = {"size": 2.0}
+    with pytest.raises(Invalid, match="by their names, not in a dict") as info:
+        fs.update("/leaf", wrong)
+    assert info.value.remedy == "update('/leaf', price=3)"
+    fs.update("/leaf", **wrong)
+    assert fs.cat("/leaf.size") == 2.0

@@ -68,6 +68,9 @@ def test_values_are_shown_as_what_they_are(site: Site, tab: Tab) -> None:
     expect(frame.locator("p")).to_have_text("no storage, no parent, no net", timeout=SLOW)
     expect(frame.locator("p")).to_have_css("color", "rgb(1, 2, 3)")
     expect(tab.find("output-frame")).to_have_attribute("style", re.compile(r"height: [2-9]\d\dpx"))
+    inside = tab.find("output-frame").element_handle().content_frame()
+    assert inside is not None
+    inside.wait_for_function("document.documentElement.scrollHeight <= innerHeight")  # nothing is cut off
 
     rows = tab.run("fs.mkdir('/inventory/more'); fs.list('/inventory')")
     expect(rows.get_by_test_id("value-row")).to_have_count(2)

@@ -80,6 +80,9 @@ class ClientOperations:
 
     async def update(self, path: str, version: int = 0, /, **changes: object) -> Pointer:
         """Set fields of an object without loading its class; its new pointer."""
+        if not isinstance(version, int):
+            what = type(version).__name__
+            raise Invalid(f"update takes fields by their names, not in a {what}", remedy=f"update({path!r}, price=3)")
         return Pointer.from_wire(await self.remote.update(path, encode(changes), version))
 
     # --- runs
