@@ -12,6 +12,8 @@ import msgpack
 import zmq
 from websockets.sync.client import connect
 
+from emerge_wasm.clients.keys.local_key import LocalAddress
+
 Exchange = Callable[[bytes], None]
 
 
@@ -30,6 +32,7 @@ def check_answer(payload: bytes) -> None:
 def zeromq_rate(endpoint: str, events: list[bytes], in_flight: int, *, checked: bool = True) -> float:
     """Events a second through a bare DEALER, with so many under way."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        LocalAddress(endpoint).show(socket)
         socket.connect(endpoint)
         return measure_rate(
             events,
@@ -47,6 +50,7 @@ def asyncio_rate(endpoint: str, events: list[bytes], in_flight: int, *, checked:
 
 async def _asyncio_rate(endpoint: str, events: list[bytes], in_flight: int, checked: bool) -> float:
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        LocalAddress(endpoint).show(socket)
         socket.connect(endpoint)
         loop = asyncio.get_running_loop()
         done = loop.create_future()
