@@ -182,6 +182,23 @@ async def test_processor_time() -> None:
         assert (await pool.run(call_of(Thing(name="one"), "sleep", 0.4))).result == "slept"
 
 
+@pytest.mark.parametrize(("limit", "seconds", "processor"), [("wall time", 0.3, 60.0), ("processor time", 60.0, 0.3)])
+async def test_a_call_without_end_is_ended_while_others_come_and_go(
+    limit: str, seconds: float, processor: float
+) -> None:
+    """One clock looks at all calls: it forgets none for those that end, and ends none for another's time."""
+    async with Pool(2, processor=processor) as pool:
+        endless = asyncio.create_task(pool.run(call_of(Thing(name="one"), "stubborn_spin", timeout=seconds)))
+        ended = 0
+        while not endless.done():
+            assert (await pool.run(call_of(Thing(name="one"), "double", timeout=60.0))).result == 4.0
+            ended += 1
+        with pytest.raises(LimitExceeded) as caught:
+            await endless
+        assert caught.value.details["limit"] == limit and ended
+        assert (await pool.run(call_of(Thing(name="one"), "double", timeout=60.0))).result == 4.0
+
+
 async def test_memory_in_pieces() -> None:
     async with Pool(1, memory=64 << 20) as pool:
         with pytest.raises(LimitExceeded) as caught:

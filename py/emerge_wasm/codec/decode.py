@@ -384,6 +384,6 @@ def decode(
     except Exception as error:  # msgpack, datetime and Decimal raise many kinds for bad bytes
         reason = str(error) or type(error).__name__
         raise Invalid(f"the bytes are not a valid message: {reason[:200]}", remedy="send them again, whole") from None
-    if cost is not None:
+    if cost is not None and len(data) > DEPTH_LIMIT:  # fewer bytes cannot be deeper
         check_depth(value, data, decoder.shared)
     return value

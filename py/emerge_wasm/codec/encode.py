@@ -38,7 +38,9 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
 
 
 def _is_flat(value: object) -> bool:
-    """Whether this is a map of names to plain values, which msgpack writes as it is."""
+    """Whether this is a plain value, or a map of names to those, which msgpack writes as it is."""
+    if type(value) in PLAIN:
+        return True
     return type(value) is dict and {str}.issuperset(map(type, value)) and PLAIN.issuperset(map(type, value.values()))
 
 

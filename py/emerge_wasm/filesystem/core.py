@@ -18,7 +18,7 @@ from .blocks.blocks import Blocks
 from .keyed_lock import KeyedLock
 from .layout.catalogue import NONE
 from .layout.moment import Dates
-from .layout.place import PathNames
+from .layout.place import PathNames, Way
 
 P = TypeVar("P")
 
@@ -57,8 +57,8 @@ class Core:
     """Hashes of class bundles known to be in the store."""
     is_open: bool = False
     """Whether it is served to every program of its machine as its superuser."""
-    directories: dict[PathNames, bytes] = field(default_factory=dict)
-    """Uuids of directories when last seen: hints that each use verifies."""
+    ways: dict[PathNames, Way] = field(default_factory=dict)
+    """What leads to a directory, when last seen: hints that each use verifies."""
     writers: KeyedLock[PathNames] = field(default_factory=KeyedLock)
     """Locks by path: writers in this process wait for each other instead of retrying."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)

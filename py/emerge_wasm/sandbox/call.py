@@ -19,6 +19,9 @@ GRACE = 0.25
 RENEWED = 0.1
 """Seconds after which limits are worth to be counted anew."""
 
+LOOK = 0.05
+"""Seconds until a call is first looked at from outside, at most; and between two looks, at least."""
+
 _LATE, _BUSY = "it did not end in time", "it worked for too long"
 _CORES = os.cpu_count() or 1
 
@@ -37,6 +40,7 @@ class WorkerCall:
     path: str | None
     wall: float
     processor: float
+    watch: Watch
     peak: int = 0
 
     async def run(
@@ -56,7 +60,7 @@ class WorkerCall:
         """
         self.peak = -1
         try:
-            deadline = Deadline(process, self.wall, self.processor)
+            deadline = Deadline(self.watch, process, self.wall, self.processor)
             with deadline:
                 session.renew = deadline.renew
                 answer = read(await process.call(name, args, session))
@@ -100,15 +104,50 @@ class WorkerCall:
         )
 
 
-class Deadline:
-    """Context manager that kills a worker after `wall` seconds, or after `processor` seconds of processor time."""
+class Watch:
+    """Kills the workers of calls whose time is over. Most calls end before the first look at them."""
 
-    def __init__(self, process: WorkerProcess, wall: float, processor: float) -> None:
+    def __init__(self) -> None:
+        self._deadlines: dict[Deadline, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = 0.0  # when the timer rings
+
+    def add(self, deadline: Deadline, now: float) -> None:
+        """Look at a deadline until it is removed, the first time within LOOK seconds."""
+        self._deadlines[deadline] = None
+        if self._timer is None or self._next > now + LOOK:
+            self._wait(LOOK)
+
+    def remove(self, deadline: Deadline) -> None:
+        del self._deadlines[deadline]
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._next = loop.time() + seconds
+        self._timer = loop.call_at(self._next, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        left = [deadline.check() for deadline in list(self._deadlines)]
+        if left:
+            self._wait(min(left))
+
+
+class Deadline:
+    """Context manager that kills a worker after `wall` seconds, or after `processor` seconds of processor time.
+
+    The latter are counted from the first look of the `watch`: a look at the clock of a process is dear.
+    """
+
+    def __init__(self, watch: Watch, process: WorkerProcess, wall: float, processor: float) -> None:
+        self._watch = watch
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._wall, self._processor = wall + GRACE, processor + GRACE
-        self._late = self._loop.time() + self._wall
-        self._soonest = (processor + GRACE) / _CORES  # seconds until it could have used its processor time on all cores
+        self._late = 0.0
+        self._used_up: float | None = None
 
     def _begin(self) -> None:
         self._late = self._loop.time() + self._wall
@@ -124,26 +163,22 @@ class Deadline:
             self._begin()
 
     def __enter__(self) -> Deadline:
-        self._timer: asyncio.Handle = self._loop.call_soon(self._start)
+        now = self._loop.time()
+        self._late = now + self._wall
+        self._watch.add(self, now)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._watch.remove(self)
 
-    def _start(self) -> None:
-        """Look at the clock, which is dear, while the worker begins: the call was sent to it in the last turn."""
-        self._used_up = self._process.processor_time() + self._processor
-        self._wait()
-
-    def _wait(self) -> None:
-        self._timer = self._loop.call_at(min(self._late, self._loop.time() + self._soonest), self._check)
-
-    def _check(self) -> None:
-        left = self._used_up - self._process.processor_time()
-        if self._loop.time() >= self._late:
+    def check(self) -> float:
+        """Kill the worker if its time is over. Return the seconds until it could be."""
+        used, now = self._process.processor_time(), self._loop.time()
+        if self._used_up is None:
+            self._used_up = used + self._processor
+        left = self._used_up - used
+        if now >= self._late:
             self._process.kill(_LATE)
         elif left <= 0:
             self._process.kill(_BUSY)
-        else:
-            self._soonest = max(left / _CORES, 0.05)
-            self._wait()
+        return min(max(left / _CORES, LOOK), max(self._late - now, LOOK / 10))

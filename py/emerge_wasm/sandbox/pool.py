@@ -18,7 +18,7 @@ from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, Ru
 from ..filesystem.runs.capacity import Capacity, Seat
 from ..filesystem.runs.inside.execute import RunLimits
 from ..wire.event import SentArguments, Unopened
-from .call import GRACE, WorkerCall
+from .call import GRACE, Watch, WorkerCall
 from .forkserver import ForkServer
 from .host_session import HostSession
 from .interpreter import Interpreter, own_interpreter
@@ -78,6 +78,7 @@ class Pool:
         self.workers = WorkerPool(self.forkserver, lifetime or WorkerLifetime(), confined=not unsafe)
         self._places = Capacity(waiting)
         self._last_places = Capacity(waiting)  # for calls that make no nested calls and so are certain to end
+        self._watch = Watch()
         self.closed = False
         self._packages = PackageCheck(self.interpreter)
 
@@ -201,7 +202,7 @@ class Pool:
 
     # --- internals
     def _call(self, what: str, path: str | None, wall: float) -> WorkerCall:
-        return WorkerCall(what, path, wall, wall + GRACE if self.processor is None else self.processor)
+        return WorkerCall(what, path, wall, wall + GRACE if self.processor is None else self.processor, self._watch)
 
     def _place(self, call: RunCall | EvaluateCall, places: Capacity) -> Seat:
         """Return one of `size` places. A nested call needs none: it would deadlock with the call that waits for it."""

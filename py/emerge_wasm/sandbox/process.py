@@ -23,6 +23,7 @@ from .host_session import STREAMS, HostSession
 from .reply import read_ready
 
 _PATIENCE = 20.0
+_LINUX = sys.platform == "linux"
 
 
 class WorkerGone(EmergeError):
@@ -49,6 +50,14 @@ class ProcessHandle:
             self._descriptor = -1
 
 
+def _open_tasks(pid: int) -> int:
+    """Open the folder of a process's threads, so that to count them needs no path; -1 where there is none."""
+    try:
+        return os.open(f"/proc/{pid}/task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if _LINUX else -1
+    except OSError:
+        return -1
+
+
 class WorkerProcess(asyncio.Protocol):
     """A worker process, and the pool's end of the socket to it. One call at a time."""
 
@@ -63,6 +72,7 @@ class WorkerProcess(asyncio.Protocol):
         self.spent = 0.0  # seconds of processor time when that was last looked at, which is dear
         self.used = time.monotonic()
         self._handle = handle
+        self._tasks = _open_tasks(pid)
         self._splitter = Splitter(frame_limit)
         self._link = Link(Duplex.of_host(requests=2 * STREAMS), self._send, self._answer)
         self._session: HostSession | None = None
@@ -157,7 +167,7 @@ class WorkerProcess(asyncio.Protocol):
         One that a call left behind could answer the next call in its place.
         """
         try:
-            return os.stat(f"/proc/{self.pid}/task").st_nlink - 2 if sys.platform == "linux" else 1
+            return os.stat(self._tasks).st_nlink - 2 if self._tasks >= 0 else 1
         except OSError:
             return 1
 
@@ -184,6 +194,9 @@ class WorkerProcess(asyncio.Protocol):
         if not self._status.done():
             self._status.set_result(status)
         self._handle.close()
+        if self._tasks >= 0:
+            os.close(self._tasks)
+            self._tasks = -1
         if self._transport is not None:
             self._transport.abort()
 

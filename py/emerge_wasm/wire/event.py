@@ -98,18 +98,26 @@ SentArguments = Sequence[object] | Unopened
 """The arguments of a call."""
 
 
+_IDS = 64
+"""Ids for which random bytes are asked for at once."""
+
+
 class Ids:
     """Generates message ids in zerorpc's form: a counter of 8 hex digits and 24 random ones, as bytes. The latter are
     the same for a connection, or `fresh` for each id, which nobody can guess by others."""
 
     def __init__(self, *, fresh: bool = False) -> None:
         self._fresh = fresh
+        self._dice = b""  # random bytes for ids to come: to ask the system each time is dear
         self._random = secrets.token_hex(12).encode()
         self._count = itertools.count(secrets.randbits(24))
 
     def __call__(self) -> bytes:
         if self._fresh:
-            return b"%08x" % (next(self._count) & 0xFFFFFFFF) + secrets.token_hex(12).encode()
+            if not self._dice:
+                self._dice = secrets.token_hex(12 * _IDS).encode()
+            dice, self._dice = self._dice[:24], self._dice[24:]
+            return b"%08x" % (next(self._count) & 0xFFFFFFFF) + dice
         return b"%08x" % (next(self._count) & 0xFFFFFFFF) + self._random
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...objects import DIRECTORY
 from ...paths import join_path
+from ...store import Key
 from .catalogue import NONE
 from .record import ROOT, Entry, entry_key, read_entry
 
@@ -31,6 +32,28 @@ class Above(NamedTuple):
     def inside(self, uuid: bytes) -> Above:
         """Return the directories above the entries of the directory `uuid`, which lies here."""
         return Above((*self.uuids, uuid), self.catalogue)
+
+
+class Way(NamedTuple):
+    """The keys of the entries of the root and of each directory down to one, and the uuids of those below the root."""
+
+    keys: tuple[Key, ...]
+    uuids: tuple[bytes, ...]
+
+    @property
+    def parent(self) -> bytes:
+        return self.uuids[-1] if self.uuids else ROOT
+
+    def to(self, name: str) -> Key:
+        """Return the key of an entry in the directory."""
+        return "entries", entry_key(self.parent, name)
+
+    def into(self, name: str, uuid: bytes) -> Way:
+        """Return the way to a directory in it."""
+        return Way((*self.keys, self.to(name)), (*self.uuids, uuid))
+
+
+WAY_TO_ROOT = Way((("entries", ROOT_KEY),), ())
 
 
 @dataclass(slots=True)

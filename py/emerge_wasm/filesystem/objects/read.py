@@ -152,6 +152,12 @@ async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str,
     return found
 
 
+def are_whole(found: dict[str, bytes], bundle: str, state: bytes) -> bool:
+    """Tell whether `load_bundles` found all that there are to be."""
+    wanted = {bundle, *bundles_in(state)} - {""}
+    return wanted.union(*(_requires(hash, raw) for hash, raw in found.items())) <= found.keys()
+
+
 @lru_cache(maxsize=1024)
 def _requires(hash: str, raw: bytes) -> tuple[str, ...]:
     """Return the bundles that one requires; cached, as every run asks for them."""

@@ -18,13 +18,12 @@ from ..commit import commit_batch
 from ..core import Core, Part
 from ..execution import EXECUTION
 from ..layout.record import Entry
-from ..objects.read import load_bundles
 from ..objects.write import save_run
 from ..quota import USAGE
 from ..runner import KEEP, READ, RunCall, Runner, RunOutcome
 from ..transactions.call_record import CALL_LOCKS, Call, Recorded, prune
 from ..tree.find import Found, find
-from ..tree.load import load_state
+from .at_hand import AT_HAND
 from .capacity import Capacity, Seat
 from .host import Caller, inside
 from .inside.parts import Give
@@ -226,12 +225,12 @@ async def _run(
 ) -> RunOutcome:
     entry, path = found.entry, found.path
     acting = context.of_run(entry.owner)
-    state = await load_state(core, entry, path)
+    state, bundles = await AT_HAND.of(core).load(core, found)
     call = RunCall(
         path,
         entry.wire(found.directory, core.node),
         state,
-        await load_bundles(core, entry.bundle, state),
+        bundles,
         ask.call,
         list(ask.args),
         dict(ask.kwargs),

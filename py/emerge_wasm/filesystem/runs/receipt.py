@@ -29,8 +29,9 @@ KEPT = 100
 _AT_ONCE = 500
 """Rows of one commit, where the store takes that many."""
 
-_PRUNED = 24
-"""Old receipts that one run removes at most."""
+_RUNS, _RUNS_BEHIND = 16, 128
+"""One in so many runs removes half as many again of the old receipts: one that makes a version, in its own commit; and
+one that makes none, whose rows are written behind it, in as many commits as they need."""
 
 _SEEN = 300
 
@@ -126,20 +127,20 @@ class Receipt:
         packed = engine.packb(self.made(version))
         batch.put("receipts", self.uuid + self.stamp, packed)
 
-    async def prune(self, core: Core, context: Context, batch: Batch) -> None:
-        """Add to a batch, one time in sixteen, the removal of receipts beyond KEPT.
+    async def prune(self, core: Core, context: Context, batch: Batch, runs: int = _RUNS) -> None:
+        """Add to a batch, one time in so many runs, the removal of receipts beyond KEPT.
 
         Not in a transaction, which would be overtaken by the next run of the object.
         """
-        if self.stamp[-1] % 16 == 0 and not context.transaction:
+        if self.stamp[-1] % runs == 0 and not context.transaction:
             rows = await core.store.scan("receipts", self.uuid, prefix_end(self.uuid), limit=_SEEN)
-            batch.deletes += [("receipts", key) for key, _ in rows[: -(KEPT - 1)][:_PRUNED]]
+            batch.deletes += [("receipts", key) for key, _ in rows[: -(KEPT - 1)][: runs * 3 // 2]]
 
     async def write(self, core: Core, context: Context) -> None:
         """Write the receipt of a run that made no version."""
         batch = Batch()
         self.put(batch, 0)
-        await self.prune(core, context, batch)
+        await self.prune(core, context, batch, _RUNS_BEHIND)
         if context.transaction:  # the receipt is part of it
             await core.store.commit(batch)
         else:

@@ -17,53 +17,53 @@ from ..layout.ancestry import LEFT
 from ..layout.ancestry import REMOVED as REMOVED
 from ..layout.locality import get_entries
 from ..layout.moment import read_moment
-from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
-from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory, version_key
+from ..layout.place import ROOT_RAW, WAY_TO_ROOT, PathNames, Place
+from ..layout.record import ROOT, Entry, VersionRecord, is_directory, version_key
 from .links import find_at, newest_record, record_at
 
 REGISTRY = "registry"
 CACHE_LIMIT = 10_000
-"""Directories whose uuids are cached."""
+"""Directories to which the ways are cached."""
 
 
 # --- where paths lead
 async def find_place(core: Core, names: PathNames) -> Place:
-    """Resolve a path: in one batch when its directories were seen before, name by name otherwise.
+    """Resolve a path: in one batch when its directory was seen before, name by name otherwise.
 
-    Cached uuids are only hints for which keys to read; the values show whether they still hold.
+    Cached ways are only hints for which keys to read; the values show whether they still hold.
     """
-    parents = [ROOT]
-    for depth in range(1, len(names)):
-        hint = core.directories.get(names[:depth])
-        if hint is None:
-            return await _find_by_name(core, names)
-        parents.append(hint)
-    keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=False)]
+    way = core.ways.get(names[:-1])
+    if way is None or not names:
+        return await _find_by_name(core, names)
     catalogue = core.catalogue
-    root, *raws = await core.store.get([("entries", ROOT_KEY), *keys])
-    for parent, raw in zip(parents[1:], raws, strict=False):
-        if raw is None or raw[:16] != parent:
-            core.directories.clear()
+    root, *raws = await core.store.get([*way.keys, way.to(names[-1])])
+    for uuid, raw in zip(way.uuids, raws, strict=False):
+        if raw is None or raw[:16] != uuid:
+            core.ways.clear()
             return await _find_by_name(core, names)
-    return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW, catalogue)
+    if raws[-1] is None:
+        del raws[-1]
+    return Place(names, cast("list[bytes]", raws), root or ROOT_RAW, catalogue)
 
 
 async def _find_by_name(core: Core, names: PathNames) -> Place:
-    parent, catalogue = ROOT, core.catalogue
+    way, catalogue = WAY_TO_ROOT, core.catalogue
+    if not names:
+        (held,) = await core.store.get(WAY_TO_ROOT.keys)
+        return Place(names, [], held or ROOT_RAW, catalogue)
     raws: list[bytes] = []
-    root = ROOT_RAW
-    for depth, name in enumerate(names, 1):
-        raw, held = await core.store.get([("entries", entry_key(parent, name)), ("entries", ROOT_KEY)])
+    for depth, name in enumerate(names):
+        if len(core.ways) > CACHE_LIMIT:
+            core.ways.clear()
+        core.ways[names[:depth]] = way
+        raw, held = await core.store.get([way.to(name), *WAY_TO_ROOT.keys])
         root = held or ROOT_RAW
         if raw is None:
             break
         raws.append(raw)
         if not is_directory(raw):
             break
-        parent = raw[:16]
-        if len(core.directories) > CACHE_LIMIT:
-            core.directories.clear()
-        core.directories[names[:depth]] = parent
+        way = way.into(name, raw[:16])
     return Place(names, raws, root, catalogue)
 
 
@@ -113,7 +113,9 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
         PermissionDenied: the caller lacks one of the rights.
     """
     moment = read_moment(as_of) if as_of else ""
-    names = await name(core, path, moment)
+    names = split_path(path)
+    if names[:1] == (REGISTRY,):
+        names = await name(core, path, moment)
     place = await (find_at(core, names, moment) if moment else find_place(core, names))
     entry = place.entry
     if entry is None:
