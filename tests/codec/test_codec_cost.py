@@ -57,7 +57,7 @@ def test_the_cost_is_that_of_the_value(value: Any) -> None:
 def test_within_its_cost_a_message_decodes_the_same_and_above_not_at_all(value: Any) -> None:
     data = encode(value)
     cost = cost_of(data, 1 << 60)
-    with patch("emerge_wasm.codec.cost._DEAREST", 1 << 60):  # also the shortest is looked at
+    with patch("emerge_wasm.codec.cost.DEAREST", 1 << 60):  # also the shortest is looked at
         assert show(decode(data, cost=cost)) == show(decode(data))
         with pytest.raises(LimitExceeded) as caught:
             decode(data, cost=cost - 1)

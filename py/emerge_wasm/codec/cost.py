@@ -17,7 +17,7 @@ COST_LIMIT = 4_000_000
 """The most that one encoded value may cost to decode: as many numbers, 444,000 lists, 121,000 dates."""
 
 CONTAINER, EXTENSION = 8, 32
-_DEAREST = 11
+DEAREST = 11
 """More than a byte can cost: the shortest extension has three."""
 _NO_HEADS = bytes({*range(256)} - {*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0)})
 """The bytes with which neither a container nor an extension begins."""
@@ -67,7 +67,7 @@ def check_cost(data: bytes, limit: int = COST_LIMIT) -> None:
     Raises:
         LimitExceeded: it does; `details["limit"]` is "values".
     """
-    if len(data) * _DEAREST > limit and _may_cost_more(data, limit) and cost_of(data, limit) > limit:
+    if len(data) * DEAREST > limit and _may_cost_more(data, limit) and cost_of(data, limit) > limit:
         raise LimitExceeded(
             f"the message would become more than {limit} values"
             f" (a container counts as {CONTAINER} more, an extension as {EXTENSION} more)",

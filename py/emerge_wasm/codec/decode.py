@@ -17,7 +17,7 @@ from uuid import UUID
 from msgpack import StackError
 
 from ..errors import EmergeError, Invalid, LimitExceeded
-from .cost import COST_LIMIT, check_cost
+from .cost import COST_LIMIT, DEAREST, check_cost
 from .msgpack_engine import engine
 from .record_maker import RecordMaker
 from .standard import CONTAINERS, NAMES, PLAIN, fill, pairs_of
@@ -29,7 +29,7 @@ _LONG_HEADS = b"\xdc\xdd\xde\xdf"  # arrays and maps that name a length of 2 or 
 _HEADS = bytes(range(0x80, 0xA0)) + _LONG_HEADS + b"\xc7\xc8\xc9\xd4\xd5\xd6\xd7\xd8"
 _NOT_LONG_HEADS = bytes(set(range(256)) - set(_LONG_HEADS))
 _NOT_HEADS = bytes(set(range(256)) - set(_HEADS))
-_BELIEVED = 1 << 20  # bytes that msgpack may reserve for lengths not yet checked
+_BELIEVED = 2 << 20  # bytes that msgpack may reserve for lengths not yet checked
 _SAMPLE = 4 << 10
 SAME_HASH = 100
 _CONTAINERS = frozenset({list, dict, tuple, set, frozenset, Record, *(kind for kind, _ in CONTAINERS.values())})
@@ -352,6 +352,17 @@ _READ: dict[int, ReadExtension] = {
 
 RECORDS = RecordMaker()
 
+SHORT = 512
+"""Bytes up to which a message has no room for lengths or values that are dear (see `check_lengths` and `cost.py`)."""
+
+
+class _MetExtension(Exception):
+    pass
+
+
+def _give_up(code: int, data: bytes) -> object:
+    raise _MetExtension
+
 
 def decode(
     data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS, cost: int | None = COST_LIMIT
@@ -370,6 +381,13 @@ def decode(
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise Invalid(f"encoded data must be bytes, not {type(data).__name__}")
         data = bytes(data)
+    if len(data) <= SHORT and SHORT <= limit and (cost is None or cost >= SHORT * DEAREST):
+        try:
+            plain: Value = engine.unpackb(data, raw=False, strict_map_key=True, timestamp=3, ext_hook=_give_up)
+            if cost is None or len(data) <= DEPTH_LIMIT or len(data.translate(None, _NOT_HEADS)) <= DEPTH_LIMIT:
+                return plain
+        except Exception:  # it is no plain value, or none at all: what follows tells
+            pass
     if len(data) > limit:
         raise too_large(f"the message has {len(data)} bytes", limit)
     if cost is not None:

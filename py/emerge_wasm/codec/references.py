@@ -13,7 +13,8 @@ from .value import BlockTree, Ext, Record, Reference
 
 _NONE: frozenset[bytes] = frozenset()
 _MARK_ROOT = bytes([Ext.REFERENCE])
-_MARK_BLOCKS = bytes([0xC7, 40, Ext.BLOCKS])  # an extension of 40 bytes
+MARK_BLOCKS = bytes([0xC7, 40, Ext.BLOCKS])  # an extension of 40 bytes
+"""What is in every encoded value that has a tree of blocks."""
 _MARK = re.compile(rb"\xc7[\x20-\x30]" + re.escape(bytes([Ext.REFERENCE])))  # an extension of some 32 bytes
 
 
@@ -59,7 +60,7 @@ def bundles_in(state: bytes) -> frozenset[str]:
 
 def may_have_trees(data: bytes) -> bool:
     """Whether a tree of blocks may be within these bytes; False is certain."""
-    return _MARK_BLOCKS in data
+    return MARK_BLOCKS in data
 
 
 def trees_in(state: bytes) -> frozenset[bytes]:

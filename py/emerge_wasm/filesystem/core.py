@@ -85,9 +85,10 @@ class Part(Generic[P]):
         self._make = make
 
     def of(self, core: Core) -> P:
-        if self not in core.parts:
-            core.parts[self] = self._make()
-        part: P = core.parts[self]
+        try:
+            part: P = core.parts[self]
+        except KeyError:
+            part = core.parts[self] = self._make()
         return part
 
     def set(self, core: Core, part: P) -> None:

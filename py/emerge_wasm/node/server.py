@@ -140,7 +140,7 @@ class RpcServer:
             self._read,
             self._tell_stall,
         )
-        self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
+        self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive, self._send_ready)
         return self.endpoint
 
     async def stop(self) -> None:
@@ -247,14 +247,22 @@ class RpcServer:
 
     def _send_soon(self, peer: Hashable, payload: Payload) -> None:
         """Send with all that is answered in this turn of the loop: one by one, each would wake ZeroMQ's thread."""
-        if not self._ready:
-            asyncio.get_running_loop().call_soon(self._send_ready)
         self._ready.append((peer, payload))
+        if len(self._ready) > 1 or (self._socket is not None and self._socket.draining):
+            return
+        if len(self.channels):
+            asyncio.get_running_loop().call_soon(self._send_ready)
+        else:  # nobody else waits for an answer
+            self._send_ready()
 
     def _send_ready(self) -> None:
+        if not self._ready:
+            return
         ready, self._ready = self._ready, []
         for peer, payload in ready:
             self._send(peer, payload)
+        if self._socket is not None:
+            self._socket.look()
 
     def _send(self, peer: Hashable, payload: Payload) -> None:
         if peer in self._held:
@@ -274,10 +282,13 @@ class RpcServer:
         """
         if self._socket is None or self._socket.closed:
             return
-        route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else [peer]
+        if isinstance(peer, bytes):
+            route = [peer]
+        else:
+            route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else [peer]
         try:
             frames = [payload] if isinstance(payload, bytes) else payload
-            self._socket.send([*route, b"", *frames])
+            self._socket.send_one([*route, b"", *frames])
         except zmq.Again:
             raise
         except zmq.ZMQError as error:
@@ -301,6 +312,9 @@ class RpcServer:
         except zmq.Again:
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry, peer)
             return
+        finally:
+            if self._socket is not None:
+                self._socket.look()
         self._held.pop(peer, None)
 
     def _forget(self, peer: Hashable) -> None:
@@ -312,6 +326,8 @@ class RpcServer:
 
 def _envelope(frames: list[bytes]) -> tuple[list[bytes], Payload]:
     """Return who sent a message, and the event in it: behind an empty frame, where there is one."""
+    if len(frames) == 3 and not frames[1]:
+        return frames[:1], frames[2]
     at = frames.index(b"", 1) if b"" in frames[1:-1] else len(frames) - 1
     payload = frames[at + 1 :]
     return frames[:at], payload[0] if len(payload) == 1 else payload or frames[-1]

@@ -6,7 +6,6 @@ Runs in the node's event loop and never imports shipped code there.
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from hashlib import sha256
 from typing import Any, Self
 
@@ -36,6 +35,9 @@ PREDICATE_WALL, PREDICATE_PROCESSOR = 10.0, 5.0
 """Seconds, of wall and of processor time, that an expression has for a page of objects (500 at most): on one it takes
 milliseconds. What computes in C, such as `10**10**8`, can only be ended with its worker."""
 SLACK = 1 << 20  # bytes of a frame beside result, state and output
+
+_KNOWN = 10_000
+"""Bundles that are remembered as fitting."""
 
 _TWO, _TEN = b"\x92", b"\x9a"  # how arrays of two and of ten begin in msgpack
 
@@ -79,6 +81,8 @@ class Pool:
         self._places = Capacity(waiting)
         self._last_places = Capacity(waiting)  # for calls that make no nested calls and so are certain to end
         self._watch = Watch()
+        self._fitting: set[str] = set()
+        """Hashes of bundles that this Python and its packages can run."""
         self.closed = False
         self._packages = PackageCheck(self.interpreter)
 
@@ -130,10 +134,13 @@ class Pool:
         self.check(call.bundles, call.path)
         work = self._call(call.title, call.path, call.timeout)
         session = HostSession(host, self.limits.output)
-        async with (
-            nullcontext() if call.nested else self._place(call, self._last_places if host is None else self._places),
-            _WorkerLoan(self, (call.principal, str(call.pointer.get("bundle", ""))), work) as process,
-        ):
+        if call.nested:
+            return await self._run(call, work, session)
+        async with self._place(call, self._last_places if host is None else self._places):
+            return await self._run(call, work, session)
+
+    async def _run(self, call: RunCall, work: WorkerCall, session: HostSession) -> RunOutcome:
+        async with _WorkerLoan(self, (call.principal, str(call.pointer.get("bundle", ""))), work) as process:
             new = _unknown(process, call.bundles)
             done = await work.run(process, "run", sent_call(call, new, work), session, read_run)
             process.known.update(new)
@@ -196,9 +203,15 @@ class Pool:
                 path=path,
                 remedy=f"{self.hint}get the object and run its method there",
             )
+        if bundles.keys() <= self._fitting:
+            return
         check_pythons(bundles, path, self.interpreter.grammar)
-        if not self.unsafe and self.forkserver.packages:
-            self._packages.check(bundles, self.forkserver.packages, path)
+        if self.unsafe or self.forkserver.packages:
+            if not self.unsafe:
+                self._packages.check(bundles, self.forkserver.packages, path)
+            if len(self._fitting) > _KNOWN:
+                self._fitting.clear()
+            self._fitting.update(bundles)
 
     # --- internals
     def _call(self, what: str, path: str | None, wall: float) -> WorkerCall:

@@ -58,10 +58,12 @@ class Calls:
             self._hearers[channel] = hear
         try:
             return await future
+        except BaseException:
+            self._end(channel)
+            raise
         finally:
             self._answers.pop(channel, None)
             self._hearers.pop(channel, None)
-            self._end(channel)
 
     async def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
         """Call an operation that streams and yield its items. Closing this iterator ends it on the other side.

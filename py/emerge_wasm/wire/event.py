@@ -219,11 +219,10 @@ def decode(payload: Payload, limit: int = SIZE_LIMIT, cost: int | None = COST_LI
     """
     check_size(payload, limit)
     try:
-        most = max(limit, SIZE_LIMIT)
-        if isinstance(payload, list):
-            parts = decode_frames(payload, most, cost)
+        if type(payload) is bytes:
+            parts = codec.decode(payload, limit=max(limit, SIZE_LIMIT), cost=cost)
         else:
-            parts = codec.decode(payload, limit=most, cost=cost)
+            parts = decode_frames(payload, max(limit, SIZE_LIMIT), cost)
     except LimitExceeded:
         raise
     except _BAD as error:

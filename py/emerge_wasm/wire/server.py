@@ -128,7 +128,8 @@ class ServerChannels:
             found = event.decode(payload, self.limit, self.cost)
         except EmergeError as error:
             return self._unreadable(event.first_of(payload), error)
-        return self.take(peer, found, now, event.size_of(payload))
+        size = len(payload) if type(payload) is bytes else event.size_of(payload)
+        return self.take(peer, found, now, size)
 
     def take(self, peer: Hashable, found: Event, now: float, size: int = 0) -> ServerAction | None:
         """Take an event of `size` bytes and return the action that it asks for, if any."""

@@ -55,7 +55,13 @@ class DrainedSocket:
     only once, so the socket is drained after each wake-up and after each send.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None]) -> None:
+    def __init__(
+        self,
+        socket: zmq.Socket[bytes],
+        receive: Callable[[list[bytes]], None],
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`after` is called when all messages that had arrived were received."""
         import zmq
 
         self.socket = socket
@@ -66,21 +72,33 @@ class DrainedSocket:
         self._look = cast(Callable[[int], int], socket.get)
         self._send_frame = cast(Callable[[bytes, int, bool], object], super(zmq.Socket, socket).send)
         self._receive = receive
+        self._after = after
         self._loop = asyncio.get_running_loop()
         self._fd: int = socket.FD
         self._scheduled = False
+        self.draining = False
+        """Whether messages that had arrived are being received."""
         self.closed = False
         self._loop.add_reader(self._fd, self._drain)
         self.drain_soon()
 
     def send(self, frames: list[bytes]) -> None:
         """Send without waiting. Raises zmq.Again when no peer can take it now, zmq.ZMQError when the peer is gone."""
-        send, more = self._send_frame, self._more
         try:
-            for frame in frames[:-1]:
-                send(frame, more, len(frame) < UNCOPIED)
-            send(frames[-1], self._last, len(frames[-1]) < UNCOPIED)
+            self.send_one(frames)
         finally:
+            self.drain_soon()
+
+    def send_one(self, frames: list[bytes]) -> None:
+        """Send as `send` does, one of several: call `look` after the last one."""
+        send, more = self._send_frame, self._more
+        for frame in frames[:-1]:
+            send(frame, more, len(frame) < UNCOPIED)
+        send(frames[-1], self._last, len(frames[-1]) < UNCOPIED)
+
+    def look(self) -> None:
+        """Drain the socket soon if something has arrived: what was sent may have hidden its signal."""
+        if not self._scheduled and not self.closed and self._look(self._events) & self._readable:
             self.drain_soon()
 
     def drain_soon(self) -> None:
@@ -101,6 +119,14 @@ class DrainedSocket:
 
     def _drain(self) -> None:
         self._scheduled = False
+        self.draining = True
+        try:
+            self._drain_batch()
+        finally:
+            self.draining = False
+            self._after()
+
+    def _drain_batch(self) -> None:
         receive_frame, receive, last = self.socket.recv, self._receive, self._last
         for count in range(BATCH):
             if self.closed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ...errors import Invalid
 
@@ -16,7 +18,14 @@ def format_date(moment: datetime) -> str:
 
 
 def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    """Return the moment as `format_date` does."""
+    second, nanos = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_format_second(second)}{nanos // 1000:06}+00:00"
+
+
+@lru_cache(maxsize=8)
+def _format_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")[:19] + "."
 
 
 def after(date: str) -> str:

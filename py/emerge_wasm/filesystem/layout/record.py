@@ -23,6 +23,7 @@ from ...blocks.block import INLINE_SIZE
 from ...blocks.layout import INLINE
 from ...codec import BlockTree, decode, trees_in
 from ...codec.msgpack_engine import engine
+from ...codec.references import MARK_BLOCKS
 from ...errors import Invalid
 from ...objects import BLOB, DIRECTORY
 from ...paths import child_path
@@ -53,7 +54,14 @@ def link_value(appeared: bool, date: str) -> bytes:
 
 def micros_of(date: str) -> int:
     """Return the microseconds since 1970 of a moment in ISO 8601 with its offset."""
+    if len(date) == 32 and date.isascii() and date[20:26].isdecimal():  # as entries have it
+        return _second_of(date[:20], date[26:]) + int(date[20:26])
     return (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
+
+
+@lru_cache(maxsize=64)
+def _second_of(date: str, zone: str) -> int:
+    return (datetime.fromisoformat(f"{date}000000{zone}") - _EPOCH) // _MICROSECOND
 
 
 def date_of(micros: int) -> str:
@@ -70,7 +78,7 @@ INLINE_LIMIT = 64 << 10
 
 def is_apart(state: bytes) -> bool:
     """Whether a state is kept in `states`: it is large, or refers to blocks, which are looked for there."""
-    return len(state) > INLINE_LIMIT or bool(trees_in(state))
+    return len(state) > INLINE_LIMIT or (MARK_BLOCKS in state and bool(trees_in(state)))
 
 
 BLOB_STATE = 200

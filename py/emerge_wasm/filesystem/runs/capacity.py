@@ -53,11 +53,17 @@ class Capacity:
         """How many wait for a seat."""
         return sum(map(len, self._queues.values()))
 
+    def take_free(self, size: int, principal: str = "") -> bool:
+        """Take one of `size` seats (0: there is no bound) if one is free, which is so when nobody waits."""
+        self._size = size
+        if size and self.taken >= size:
+            return False
+        self._serve(principal)
+        return True
+
     async def take(self, size: int, principal: str = "", *, depth: int = 0, back: bool = False) -> None:
         """Take one of `size` seats (0: there is no bound); raise LimitExceeded when too many of theirs wait."""
-        self._size = size
-        if self._is_free():
-            self._serve(principal)
+        if self.take_free(size, principal):
             return
         queue = self._queues.get(principal, [])
         most = WAITING if self._most is None else self._most
@@ -148,7 +154,8 @@ class Seat:
 
     async def __aenter__(self) -> None:
         """Hold the seat for the run."""
-        await self._take()
+        if not self._capacity.take_free(self._size, self._principal):
+            await self._take()
         self._hold()
 
     async def __aexit__(self, *_: object) -> None:
