@@ -102,6 +102,11 @@ def asker(context: Context) -> str:
     return "\0".join([context.principal, "superuser" if context.superuser else "", *sorted(context.groups)])
 
 
+def payer(context: Context) -> str:
+    """Return `queue_of` the `asker` of a context."""
+    return context.principal.split("\0", 1)[0] or ("\0superuser" if context.superuser else "")
+
+
 def queue_of(asked: str) -> str:
     """Return what the calls of an `asker` are queued and counted by: the principal, whatever groups a token gives."""
     return asked.split("\0", 1)[0] or ("\0superuser" if asked.startswith("\0superuser") else "")

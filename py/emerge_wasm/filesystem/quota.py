@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..context import Context, asker, queue_of
+from ..context import Context, payer
 from ..errors import Invalid, LimitExceeded
 from .change import Change
 from .core import Core, Part
@@ -149,7 +149,7 @@ class Usage:
         """Raise LimitExceeded for who has run methods long enough in this minute."""
         if not self.quotas.running or context.superuser:
             return
-        ends, used = self._minutes.get(queue_of(asker(context)), (0.0, 0.0))
+        ends, used = self._minutes.get(payer(context), (0.0, 0.0))
         if (left := ends - self._clock()) > 0 and used >= self.quotas.running:
             raise LimitExceeded(
                 f"methods of {context.principal or 'guests'} ran for {used:.1f} s of the {self.quotas.running:g} s that"
@@ -163,7 +163,7 @@ class Usage:
         """Count the seconds of a run that ended."""
         if not self.quotas.running or context.superuser:
             return
-        now, who = self._clock(), queue_of(asker(context))
+        now, who = self._clock(), payer(context)
         ends, used = self._minutes.get(who, (0.0, 0.0))
         if now >= ends:
             self._minutes = {name: minute for name, minute in self._minutes.items() if minute[0] > now}

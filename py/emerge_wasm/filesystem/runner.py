@@ -1,6 +1,7 @@
 """The interface between a filesystem and the runner of shipped code: calls and their outcomes.
 
-Plain data and Protocols; imports only the words of a call's context.
+Plain data and Protocols; imports only the words of a call's context. Nobody changes a call or an outcome; they are not
+frozen, since to make one that is takes five times as long.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ READ = "read:"
 """Prefix of a method's name: its return value is bytes, which are given to the host in parts, as they are made."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunCall:
     """One method call on one object. `method` is a name, with or without the prefix MERGE, KEEP or READ.
 
@@ -49,7 +50,7 @@ class RunCall:
         return self.method.removeprefix(KEEP).removeprefix(READ)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunOutcome:
     """The outcome of a RunCall: the result as plain data, the new encoded state (None: unchanged), the output.
 

@@ -79,7 +79,7 @@ class DrainedSocket:
         self.draining = False
         """Whether messages that had arrived are being received."""
         self.closed = False
-        self._loop.add_reader(self._fd, self._drain)
+        self._loop.add_reader(self._fd, self._drain, True)
         self.drain_soon()
 
     def send(self, frames: list[bytes]) -> None:
@@ -117,22 +117,22 @@ class DrainedSocket:
     def _take(self, first: zmq.Frame) -> None:
         """Look at the first frame of a message before it is received."""
 
-    def _drain(self) -> None:
+    def _drain(self, signalled: bool = False) -> None:
         self._scheduled = False
         self.draining = True
         try:
-            self._drain_batch()
+            self._drain_batch(signalled)
         finally:
             self.draining = False
             self._after()
 
-    def _drain_batch(self) -> None:
+    def _drain_batch(self, signalled: bool) -> None:
         receive_frame, receive, last = self.socket.recv, self._receive, self._last
         for count in range(BATCH):
             if self.closed:
                 return
             # an exception is twice as dear as to look first, for one message or none; for many, once is cheaper
-            if count < 2 and not self._look(self._events) & self._readable:
+            if count < 2 and (count or not signalled) and not self._look(self._events) & self._readable:
                 break
             try:
                 frame = receive_frame(last, False)  # not its bytes: the frame knows whether there are more

@@ -6,7 +6,6 @@ Uses the dispatch that it is given, so that on a node a method sees the whole cl
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -45,7 +44,7 @@ class Caller:
         self._left = limit
         self._limit = limit
         self._limited: LimitExceeded | None = None  # the last limit that a call met
-        self._under_way: Counter[asyncio.Task[object]] = Counter()
+        self._under_way: dict[asyncio.Task[object], int] = {}
         self._over = False
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
@@ -107,7 +106,7 @@ class Caller:
             raise self._is_over()
         task = asyncio.current_task()
         assert task is not None
-        self._under_way[task] += 1
+        self._under_way[task] = self._under_way.get(task, 0) + 1
         try:
             async with self._seat.lent():
                 yield

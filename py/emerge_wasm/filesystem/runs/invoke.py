@@ -8,7 +8,7 @@ from functools import partial
 from typing import cast
 
 from ...codec import encode
-from ...context import asker, queue_of
+from ...context import asker, payer
 from ...errors import Conflict, EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from ...operations import Context
 from ...results import PointerRow, RunResult
@@ -39,7 +39,7 @@ ATTEMPTS = 5
 """Times that a method is run, each on the newest version, when others change the same fields meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunRequest:
     """A method call to run. `operation` is that of the version it makes; a `query` keeps its results. `give` takes what
     is read of the object in parts. `encoded` is [args, kwargs] as the codec writes it."""
@@ -84,7 +84,7 @@ def seat_of(core: Core, context: Context, runner: Runner) -> Seat:
     usage = USAGE.of(core)
     usage.check_running(context)
     ran = partial(usage.ran, context)
-    return Seat(CAPACITY.of(core), runner.size, queue_of(asker(context)), len(context.runs), ran)
+    return Seat(CAPACITY.of(core), runner.size, payer(context), len(context.runs), ran)
 
 
 async def invoke_once(

@@ -110,7 +110,7 @@ def _first_of(batch: Batch, limit: int) -> Batch:
 RECEIPT_WRITER = Part(ReceiptWriter)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
     """The receipt of one run; `wire` is what `receipts` returns, with no version made yet."""
 

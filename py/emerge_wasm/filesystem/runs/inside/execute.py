@@ -216,7 +216,7 @@ def _too_large(limits: RunLimits) -> LimitExceeded:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
     """An outcome whose result is still encoded: the form in which it leaves a worker."""
 

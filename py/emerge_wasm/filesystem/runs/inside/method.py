@@ -22,7 +22,7 @@ client. A method gets them for parameters that the caller left out."""
 Arguments = tuple[list[Any], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Method:
     """A method or property of a class; `called` is False for a property, which is only read."""
 
