@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emerge_wasm.context import ASKED, Clock, Context
+from emerge_wasm.context import ASKED, Clock, Context, asker, payer, queue_of
 from emerge_wasm.node.forward import read_context, write_context
 from emerge_wasm.relay.rest import context_of
 from emerge_wasm.relay.session import OPERATOR, RelayCaller
@@ -49,3 +49,9 @@ def test_what_a_call_asks_for_arrives(asking: dict[str, object]) -> None:
     caller = RelayCaller(Token("1", "anna", ("farmers",), "", 0))
     assert superuser.narrowed(caller.stamp(asked.asked())) == asked
     assert superuser.narrowed(OPERATOR.stamp(asked.asked())) == replace(superuser, **asking)  # type: ignore[arg-type]
+
+
+@given(st.text(st.characters(exclude_characters="\0"), max_size=9), st.lists(TEXTS, max_size=3), st.booleans())
+def test_who_pays_is_the_principal_whatever_a_token_gives(principal: str, groups: list[str], superuser: bool) -> None:
+    context = Context(principal, tuple(groups), superuser=superuser)
+    assert payer(context) == queue_of(asker(context))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from typing import Any
+from unittest.mock import patch
 
 import msgpack
 import pytest
@@ -59,6 +60,23 @@ def test_truncated_and_trailing(engine: str, value: Any, draw: st.DataObject) ->
         decode(data[: draw.draw(st.integers(0, len(data) - 1))])
     with pytest.raises(Invalid):
         decode(data + b"\xc0")
+
+
+@per_engine
+@given(VALUES.map(encode) | st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 500), st.binary(max_size=4))))
+def test_short_messages_are_decoded_as_long_ones(engine: str, data: bytes, changes: list[tuple[int, bytes]]) -> None:
+    """Those that need no look beforehand give the same value, or the same error."""
+    for at, more in changes:
+        data = data[: at % (len(data) + 1)] + more + data[at % (len(data) + 1) :]
+
+    def outcome(short: int) -> tuple[str, str]:
+        with patch("emerge_wasm.codec.decode.SHORT", short):
+            try:
+                return "value", show(decode(data))
+            except (Invalid, LimitExceeded) as error:
+                return type(error).__name__, error.message
+
+    assert outcome(512) == outcome(-1)
 
 
 def ext(code: int, payload: bytes) -> bytes:
