@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem.runner import RunCall
-from emerge_wasm.sandbox.call import Watch, WorkerCall
+from emerge_wasm.sandbox.call import DeadlineWatch, WorkerCall
 from emerge_wasm.sandbox.pool import sent_call
 from emerge_wasm.wire import event
 
@@ -25,7 +25,7 @@ def received(encoded: bytes, name: str, path: str, pointer: dict[str, Any], args
     call = RunCall(path, pointer, b"state", {"hash": b"bundle"}, name, args, kwargs, 5.0, "ann", True, encoded)
     try:
         payload = event.encode_request(
-            b"c", "run", sent_call(call, {"hash": b"bundle"}, WorkerCall(name, path, 5.0, 6.0, Watch()))
+            b"c", "run", sent_call(call, {"hash": b"bundle"}, WorkerCall(name, path, 5.0, 6.0, DeadlineWatch()))
         )
         return event.decode(payload).args, payload
     except EmergeError as error:

@@ -18,7 +18,7 @@ from .blocks.blocks import Blocks
 from .keyed_lock import KeyedLock
 from .layout.catalogue import NONE
 from .layout.moment import Dates
-from .layout.place import PathNames, Way
+from .layout.place import DirectoryWay, PathNames
 
 P = TypeVar("P")
 
@@ -57,7 +57,7 @@ class Core:
     """Hashes of class bundles known to be in the store."""
     is_open: bool = False
     """Whether it is served to every program of its machine as its superuser."""
-    ways: dict[PathNames, Way] = field(default_factory=dict)
+    ways: dict[PathNames, DirectoryWay] = field(default_factory=dict)
     """What leads to a directory, when last seen: hints that each use verifies."""
     writers: KeyedLock[PathNames] = field(default_factory=KeyedLock)
     """Locks by path: writers in this process wait for each other instead of retrying."""

@@ -40,7 +40,7 @@ class WorkerCall:
     path: str | None
     wall: float
     processor: float
-    watch: Watch
+    watch: DeadlineWatch
     peak: int = 0
 
     async def run(
@@ -104,7 +104,7 @@ class WorkerCall:
         )
 
 
-class Watch:
+class DeadlineWatch:
     """Kills the workers of calls whose time is over. Most calls end before the first look at them."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class Deadline:
     The latter are counted from the first look of the `watch`: a look at the clock of a process is dear.
     """
 
-    def __init__(self, watch: Watch, process: WorkerProcess, wall: float, processor: float) -> None:
+    def __init__(self, watch: DeadlineWatch, process: WorkerProcess, wall: float, processor: float) -> None:
         self._watch = watch
         self._process = process
         self._loop = asyncio.get_running_loop()

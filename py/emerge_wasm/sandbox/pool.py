@@ -17,7 +17,7 @@ from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, Ru
 from ..filesystem.runs.capacity import Capacity, Seat
 from ..filesystem.runs.inside.execute import RunLimits
 from ..wire.event import SentArguments, Unopened
-from .call import GRACE, Watch, WorkerCall
+from .call import GRACE, DeadlineWatch, WorkerCall
 from .forkserver import ForkServer
 from .host_session import HostSession
 from .interpreter import Interpreter, own_interpreter
@@ -80,7 +80,7 @@ class Pool:
         self.workers = WorkerPool(self.forkserver, lifetime or WorkerLifetime(), confined=not unsafe)
         self._places = Capacity(waiting)
         self._last_places = Capacity(waiting)  # for calls that make no nested calls and so are certain to end
-        self._watch = Watch()
+        self._watch = DeadlineWatch()
         self._fitting: set[str] = set()
         """Hashes of bundles that this Python and its packages can run."""
         self.closed = False

@@ -34,7 +34,7 @@ class Above(NamedTuple):
         return Above((*self.uuids, uuid), self.catalogue)
 
 
-class Way(NamedTuple):
+class DirectoryWay(NamedTuple):
     """The keys of the entries of the root and of each directory down to one, and the uuids of those below the root."""
 
     keys: tuple[Key, ...]
@@ -48,12 +48,12 @@ class Way(NamedTuple):
         """Return the key of an entry in the directory."""
         return "entries", entry_key(self.parent, name)
 
-    def into(self, name: str, uuid: bytes) -> Way:
+    def into(self, name: str, uuid: bytes) -> DirectoryWay:
         """Return the way to a directory in it."""
-        return Way((*self.keys, self.to(name)), (*self.uuids, uuid))
+        return DirectoryWay((*self.keys, self.to(name)), (*self.uuids, uuid))
 
 
-WAY_TO_ROOT = Way((("entries", ROOT_KEY),), ())
+WAY_TO_ROOT = DirectoryWay((("entries", ROOT_KEY),), ())
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ MOST = 256
 BYTES = 2 * INLINE_LIMIT
 """Bytes up to which an object's state and code are kept."""
 
-Loaded = tuple[bytes, dict[str, bytes]]
+StateAndBundles = tuple[bytes, dict[str, bytes]]
 """An object's encoded state, and the bundles that its class and the values in the state need, by hash."""
 
 
@@ -22,9 +22,9 @@ class ObjectsAtHand:
     """States and bundles by the packed entry of their version; those that were read first are dropped first."""
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, Loaded] = {}
+        self._kept: dict[bytes, StateAndBundles] = {}
 
-    async def load(self, core: Core, found: Found) -> Loaded:
+    async def load(self, core: Core, found: Found) -> StateAndBundles:
         """Return what a run of an object needs. Raises as `load_state` does."""
         raw = found.place.raw or b""
         kept = self._kept.get(raw)
