@@ -7,9 +7,10 @@ up; then the route answers.
 
 from __future__ import annotations
 
-from ..operations import Context, Values, find_operation
+from ..filesystem.tree.find import find
+from ..operations import Arguments, Context, Values, find_operation
 from ..wire.answer import AtOnce
-from ..wire.event import packed
+from ..wire.event import Unopened, packed
 from .locate import Locator
 from .paths import in_registry, normal
 
@@ -17,6 +18,12 @@ AT_ONCE = frozenset({"get", "getobject", "objects", "list", "versions"})
 
 ALONE = frozenset({"list", "versions"})
 """Those of them in whose answers others may have a part, where there are any."""
+
+OF_ENTRY = frozenset({"get", "getobject"})
+"""Those whose answer, for the newest version, is said by the entry that is found, and where it is."""
+
+KEPT, LARGEST, ROW = 4 << 20, 16 << 10, 500
+"""Bytes of answers that are kept, and of one of them; and what one takes beside, about."""
 
 
 class ReadsAtOnce:
@@ -27,6 +34,8 @@ class ReadsAtOnce:
         self._volumes = locator.volumes
         self._filesystem = locator.filesystem
         capabilities = locator.filesystem.core.store.capabilities
+        self._kept: dict[tuple[str, str, bytes | None], Unopened] = {}
+        self._size = 0
         self._waits = capabilities.reads_wait or capabilities.many_writers
 
     def read(self, name: str, args: Values, context: Context) -> AtOnce | None:
@@ -38,12 +47,30 @@ class ReadsAtOnce:
             return None
         if self._volumes.table is not None and (name in ALONE or not self._is_here(bound.path, context)):
             return None
-        return self._packed(self._filesystem.read(name, bound, context), bound.path, context)
+        newest = name in OF_ENTRY and not bound.version
+        answer = self._newest(name, bound, context) if newest else self._filesystem.read(name, bound, context)
+        return self._packed(answer, bound.path, context)
+
+    async def _newest(self, name: str, bound: Arguments, context: Context) -> object:
+        """What is there now. It is kept in its bytes, by the entry, of which each version has another."""
+        found = await find(self._filesystem.core, context, bound.path)
+        key = name, found.directory, found.place.raw
+        kept = self._kept.get(key)
+        if kept is None:
+            answer = packed(await self._filesystem.read(name, bound, context))
+            if not isinstance(answer, Unopened) or len(answer.data) > LARGEST:
+                return answer
+            kept = self._kept[key] = answer
+            self._size += len(answer.data) + ROW
+            while self._size > KEPT:
+                self._size -= len(self._kept.pop(next(iter(self._kept))).data) + ROW
+        return kept
 
     async def _packed(self, answer: AtOnce, path: str, context: Context) -> object:
         """The answer in the bytes that it is sent in."""
         try:
-            return packed(await answer)
+            value = await answer
+            return value if type(value) is Unopened else packed(value)
         finally:
             self._locator.near.saw(context, path)
 

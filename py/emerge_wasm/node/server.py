@@ -285,7 +285,7 @@ class RpcServer:
         if isinstance(peer, bytes):
             route = [peer]
         else:
-            route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else [peer]
+            route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else []
         try:
             frames = [payload] if isinstance(payload, bytes) else payload
             self._socket.send_one([*route, b"", *frames])

@@ -219,10 +219,10 @@ def decode(payload: Payload, limit: int = SIZE_LIMIT, cost: int | None = COST_LI
     """
     check_size(payload, limit)
     try:
-        if type(payload) is bytes:
-            parts = codec.decode(payload, limit=max(limit, SIZE_LIMIT), cost=cost)
-        else:
+        if isinstance(payload, list):
             parts = decode_frames(payload, max(limit, SIZE_LIMIT), cost)
+        else:
+            parts = codec.decode(payload, limit=max(limit, SIZE_LIMIT), cost=cost)
     except LimitExceeded:
         raise
     except _BAD as error:
