@@ -381,15 +381,16 @@ def decode(
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise Invalid(f"encoded data must be bytes, not {type(data).__name__}")
         data = bytes(data)
-    if len(data) <= SHORT and SHORT <= limit and (cost is None or cost >= SHORT * DEAREST):
+    size = len(data)
+    if size <= SHORT <= limit and (cost is None or cost >= SHORT * DEAREST):
         try:
             plain: Value = engine.unpackb(data, raw=False, strict_map_key=True, timestamp=3, ext_hook=_give_up)
-            if cost is None or len(data) <= DEPTH_LIMIT or len(data.translate(None, _NOT_HEADS)) <= DEPTH_LIMIT:
+            if cost is None or size <= DEPTH_LIMIT or len(data.translate(None, _NOT_HEADS)) <= DEPTH_LIMIT:
                 return plain
         except Exception:  # it is no plain value, or none at all: what follows tells
             pass
-    if len(data) > limit:
-        raise too_large(f"the message has {len(data)} bytes", limit)
+    if size > limit:
+        raise too_large(f"the message has {size} bytes", limit)
     if cost is not None:
         check_cost(data, cost)
     decoder = Decoder(maker)
@@ -402,6 +403,6 @@ def decode(
     except Exception as error:  # msgpack, datetime and Decimal raise many kinds for bad bytes
         reason = str(error) or type(error).__name__
         raise Invalid(f"the bytes are not a valid message: {reason[:200]}", remedy="send them again, whole") from None
-    if cost is not None and len(data) > DEPTH_LIMIT:  # fewer bytes cannot be deeper
+    if cost is not None and size > DEPTH_LIMIT:  # fewer bytes cannot be deeper
         check_depth(value, data, decoder.shared)
     return value

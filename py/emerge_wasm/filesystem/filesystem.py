@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
+from typing import cast
 from uuid import uuid4
 
 from .. import graphql
@@ -113,19 +114,20 @@ class Filesystem:
         Raises:
             Invalid: the name is unknown or the arguments do not fit; nothing has run.
         """
-        bound = find_operation(name).bind(args)
+        row = find_operation(name)
+        bound = row.bind(args)
         handler = HANDLERS.get(name)
         if handler is None:
             raise Invalid(f"{name} is not an operation of a single filesystem", remedy="ask a node")
         context = context or Context()
-        if context.call_id and find_operation(name).changes and name not in once.EVERY_TIME:
+        if context.call_id and row.changes and name not in once.EVERY_TIME:
             return once.call_once(self.core, context, name, handler, bound)
         if context.transaction and name not in transaction.OUTSIDE:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
         if name == "store" and self.stores.groups and not is_inside():
             return self.stores.add(context, bound)
         answer: Answer = handler(self.core, context, *bound)
-        return telling(answer) if find_operation(name).changes and isinstance(answer, Awaitable) else answer
+        return telling(cast("Awaitable[object]", answer)) if row.changes and not row.streams else answer
 
     def read(self, name: str, bound: Arguments, context: Context) -> Coroutine[object, None, object]:
         """Answer an operation that only reads, once, with its arguments as `bind` names them, in no transaction."""

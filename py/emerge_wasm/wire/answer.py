@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from functools import partial
+from types import CoroutineType
 
 from ..errors import EmergeError, LimitExceeded, Unavailable
 from ..operations import Answer
@@ -189,7 +190,7 @@ class Answers:
         payload: Payload | None
         try:
             answer = self._handle(request)
-            if isinstance(answer, AsyncIterator):
+            if type(answer) is not CoroutineType and isinstance(answer, AsyncIterator):
                 payload = await self._stream(channel, answer)
             else:
                 payload = self.channels.ok(channel, await answer)

@@ -150,7 +150,7 @@ class Seat:
         self._kept = False
         self._waits = 0  # how many things the run waits for at once
         self._lent = False
-        self._taking = asyncio.Lock()
+        self._taking: asyncio.Lock | None = None
 
     async def __aenter__(self) -> None:
         """Hold the seat for the run."""
@@ -193,6 +193,7 @@ class Seat:
         if self._waits:
             return
         if self._lent:
+            self._taking = self._taking or asyncio.Lock()
             async with self._taking:  # its other calls wait for the same seat
                 await self._take_back()
         self._get_back()
