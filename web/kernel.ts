@@ -73,7 +73,7 @@ export class Kernel {
     this.#start();
   }
 
-  /** Whether `interrupt` can stop a running loop (the page must be cross-origin isolated). */
+  /** Whether `interrupt` stops a running loop, too (the page must share memory with its workers). */
   get interruptible(): boolean {
     return this.#interrupt !== null;
   }
@@ -116,11 +116,10 @@ export class Kernel {
     return () => heard.delete(listener as unknown as Listener<EventName>);
   }
 
-  /** Stop the running cell. False when this page can only stop one that waits, not a loop (offer `restart` too). */
-  interrupt(): boolean {
+  /** Ask the running cell to stop: one that awaits does; for one that computes see `interruptible`. */
+  interrupt(): void {
     if (this.#interrupt) Atomics.store(this.#interrupt, 0, 2);
     (this.apart ? this.#cells : this.#page).post({ interrupt: true });
-    return this.interruptible;
   }
 
   /** End the kernel of cells and start a new one: names defined in cells are lost, and nothing else is touched. The

@@ -89,7 +89,7 @@ STEADY = (
 )  # fmt: skip
 """Of these modules. Of the others, one counts what Chromium asks for; in workers Firefox's driver evaluates nothing."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
-IN_WEBKIT = ("exchange", "kept", "notebook", "object", "output", "page", "search", "table")
+IN_WEBKIT = ("exchange", "kept", "notebook", "object", "output", "page", "screens", "search", "sign_in", "table")
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
 WEBKIT_SHARE = 60
 SLOW_CLOSING_IN = "WebKitGTK starts each Python that closes in code of others for too long"
@@ -188,7 +188,7 @@ def site(shared_site: Site) -> Iterator[Site]:
 
 
 class Waits(ast.NodeVisitor):
-    """Finds the calls of a filesystem that a cell itself makes, outside of functions."""
+    """Finds what a cell itself asks of a filesystem or the user, outside of functions."""
 
     def __init__(self) -> None:
         self.found: list[tuple[int, int, bytes]] = []
@@ -197,7 +197,7 @@ class Waits(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
         match node.func:
-            case ast.Attribute(value=ast.Name(id="fs" | "local" | "cluster")):
+            case ast.Attribute(value=ast.Name(id="fs" | "local" | "cluster")) | ast.Name(id="input"):
                 assert node.end_lineno is not None and node.end_col_offset is not None
                 self.found += [
                     (node.lineno, node.col_offset, b"(await a"),
@@ -320,6 +320,18 @@ class Tab:
         cell = self.find("cell").nth(count)
         expect(cell).to_have_attribute("data-state", wait, timeout=SLOW)
         return cell
+
+    def stop(self) -> None:
+        """Stop the newest cell, which computes; where no Python is interrupted, as the page offers then."""
+        cell = self.find("cell").last
+        self.find("stop").click()
+        if self.engine == "webkit":
+            expect(cell.get_by_test_id("stubborn")).to_contain_text("none that computes")
+            cell.get_by_test_id("stop-restart").click()
+            expect(cell).to_have_attribute("data-state", "failed")
+            self.ready()
+        else:
+            expect(cell).to_contain_text("KeyboardInterrupt", timeout=SLOW)
 
 
 @pytest.fixture(scope="package")

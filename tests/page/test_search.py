@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import start_server
-from tests.page.conftest import NOT_NARROW, SLOW, SLOW_CLOSING_IN, VIEWPORT, Site, Tab
+from tests.page.conftest import NOT_NARROW, SLOW, VIEWPORT, Site, Tab
 
 
 @dataclass
@@ -112,7 +112,6 @@ def test_a_search_that_needs_code(shelf: Tab) -> None:
     expect(shelf.find("search-row")).to_have_count(3, timeout=SLOW)
 
 
-@pytest.mark.not_webkit(reason=SLOW_CLOSING_IN)
 def test_a_run_over_a_directory(shelf: Tab) -> None:
     row = shelf.find(f"tree-{shelf.where}").locator('[data-path="/shelf"]')
     row.click(button="right")

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 from playwright.sync_api import Browser, expect
 
 from emerge_wasm.relay.token import Tokens
 from tests.page.conftest import SLOW, Site
 
 
-def test_a_link_from_another_site_asks_and_can_be_answered(site: Site, browser: Browser) -> None:
+@contextmanager
+def serve_elsewhere(folder: Path) -> Iterator[str]:
+    """Serve a folder in a thread, at an address that to browsers is another site than 127.0.0.1; its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://localhost:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_link_from_another_site_asks_and_can_be_answered(site: Site, browser: Browser, tmp_path: Path) -> None:
     url, tokens = site.relay.found["url"], Tokens(site.folder)
     tokens.add("mallory")
     text = tokens.link("mallory")
     try:
-        with browser.new_context() as context:
+        (tmp_path / "index.html").write_text(f'<a href="{url}/?token={text}">look</a>')
+        with serve_elsewhere(tmp_path) as elsewhere, browser.new_context() as context:
             page = context.new_page()
-            page.route(
-                "https://elsewhere.example/",
-                lambda route: route.fulfill(content_type="text/html", body=f'<a href="{url}/?token={text}">look</a>'),
-            )
-            page.goto("https://elsewhere.example/")
+            page.goto(elsewhere)
             page.click("a")
             expect(page.locator("h1")).to_have_text("Sign in as mallory?")
             assert context.cookies() == []

@@ -71,8 +71,8 @@
         frame: (id) => [...document.querySelectorAll("iframe")].find((each) => each.contentWindow === driven.get(id)) ?? null,
         files: (input, all) => {
             const chosen = new DataTransfer();
-            for (const { name, type, data } of all)
-                chosen.items.add(new File([Uint8Array.from(atob(data), (each) => each.charCodeAt(0))], name, { type }));
+            for (const { name, type, data, modified } of all)
+                chosen.items.add(new File([Uint8Array.from(atob(data), (each) => each.charCodeAt(0))], name, { type, lastModified: modified }));
             input.files = chosen.files;
             for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind, { bubbles: true, composed: true }));
         },

@@ -576,7 +576,8 @@ def _key(cookie: Json) -> tuple[str, str, str]:
 
 def _file(path: Path) -> Json:
     kind = mimetypes.guess_type(path)[0] or ""
-    return {"name": path.name, "type": kind, "data": base64.b64encode(path.read_bytes()).decode()}
+    data, modified = base64.b64encode(path.read_bytes()).decode(), int(path.stat().st_mtime * 1000)
+    return {"name": path.name, "type": kind, "data": data, "modified": modified}
 
 
 class Source(str):

@@ -13,8 +13,14 @@ export function hasFiles(event: DragEvent): boolean {
 }
 
 export async function readDropped(data: DataTransfer): Promise<Dropped[]> {
-  // Entries must be taken at once: the list is empty after the first wait.
-  const entries = [...data.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  // All must be taken at once: the list is empty after the first wait. A file is taken as such: WebKit finds none by the
+  // entry of one that lies on no disk.
+  const entries = [...data.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => {
+      const entry = item.webkitGetAsEntry();
+      return entry?.isDirectory ? entry : item.getAsFile();
+    });
   const found: Dropped[] = [];
   for (const entry of entries) {
     if (entry instanceof File) found.push({ file: entry, path: entry.name });

@@ -74,9 +74,9 @@ export class Console extends Cells {
     await this.queue.select(where).catch((error: unknown) => this.#notices.report("Switching fs", error));
   }
 
-  /** Stop the running cell and drop those that wait. False when this page cannot interrupt Python. */
-  stop(): boolean {
-    return this.queue.stop();
+  /** Ask the running cell to stop, and drop those that wait. */
+  stop(): void {
+    this.queue.stop();
   }
 
   restart(): void {

@@ -82,19 +82,19 @@ export class CellQueue {
     if (this.running === null && this.#session.ready) await this.#select(where);
   }
 
-  /** Stop the running cell and drop those that wait. False when this page cannot interrupt Python. */
-  stop(): boolean {
+  /** Ask the running cell to stop, and drop those that wait. */
+  stop(): void {
     this.#drop();
     const running = this.running;
-    if (running === null) return true;
-    running.stopping = this.#session.port.interrupt();
+    if (running === null) return;
+    this.#session.port.interrupt();
+    running.stopping = true;
     const { run } = running;
     setTimeout(() => {
       if (this.running !== running || running.run !== run) return;
       running.stopping = false;
       running.stubborn = true;
     }, STUBBORN);
-    return running.stopping;
   }
 
   restart(): void {
