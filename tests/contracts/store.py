@@ -341,6 +341,25 @@ async def scenario_appends_without_gaps(open_store: OpenStore) -> None:
     await store.close()
 
 
+async def scenario_a_space_to_which_nothing_is_appended(open_store: OpenStore) -> None:
+    """That the next number of a space is absent holds as long as nobody appends: of those who say so one wins."""
+    store = await open_store()
+    await store.commit(Batch(appends=[(LOG, b"first")]))
+    next = (2).to_bytes(8, "big")
+    for _ in range(2):
+        await store.commit(Batch(puts=[(STATES, b"quiet", b"")], expects=[(LOG, next, None)]))
+
+    async def append(writer: int) -> None:
+        await store.commit(Batch(appends=[(LOG, b"%d" % writer)], expects=[(LOG, next, None)]))
+
+    ends = await asyncio.gather(*[append(writer) for writer in range(8)], return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["Conflict"] * 7 + ["NoneType"]
+    error = await failure(store.commit(Batch(puts=[(STATES, b"late", b"")], expects=[(LOG, next, None)])), Conflict)
+    assert (error.details["space"], error.details["key"]) == (LOG, next)
+    assert await store.get([(STATES, b"late")]) == [None]
+    await store.close()
+
+
 async def scenario_numbers_are_never_given_twice(open_store: OpenStore) -> None:
     """Each space counts on its own, and goes on after its rows were deleted."""
     store = await open_store()

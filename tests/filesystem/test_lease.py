@@ -168,6 +168,7 @@ Pair = tuple[tuple[View, Filesystem], tuple[View, Filesystem]]
 @pytest.fixture
 async def pair(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
     monkeypatch.setattr(building, "AT_ONCE", 8)  # patched: many pages of few objects
+    monkeypatch.setattr(building, "RUN_PARTS", 2)  # patched: likewise
     monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE_ROWS", 16)  # patched: many pages of few objects
     monkeypatch.setattr(building, "LOOK_SECONDS", 0.005)  # patched: a test does not wait so long
     store = MemoryStore()

@@ -11,7 +11,7 @@ from emerge_wasm.errors import EmergeError, NotFound
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.handover import arrival, departure, stage
 from emerge_wasm.filesystem.handover.row import rows_of
-from emerge_wasm.filesystem.versions.log import newest_position
+from emerge_wasm.filesystem.layout.log import newest_position
 from emerge_wasm.replication.follower import Follower
 from emerge_wasm.replication.leader import read_page, read_parts
 from emerge_wasm.store import Store
@@ -133,4 +133,4 @@ async def pull(follower: Follower, leader: Filesystem, steps: int = 1_000_000) -
 
 
 async def position(fs: Filesystem) -> int:
-    return await newest_position(fs.core)
+    return await newest_position(fs.core.store)

@@ -22,6 +22,7 @@ from .core import Core
 from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
 from .files import download, upload
 from .indexes.build import builder
+from .layout.log import newest_position
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
 from .objects import code, compose, copy, read, reference, retention, write
@@ -78,7 +79,7 @@ class Filesystem:
         core = Core(whole, node, uuid, whole.blocks, url, Dates(clock), poll)
         EXECUTION.set(core, CodeExecution(runner, run_timeout))
         USAGE.set(core, Usage(quotas or Quotas()))
-        core.position = await log.newest_position(core)
+        core.position = await newest_position(core.store)
         busy = await builder.has_work(core)
         filesystem = cls(core)
         whole.on_drop = whole.blocks.on_claim = filesystem.collection.wake

@@ -24,8 +24,8 @@ from ..filesystem import Filesystem
 from ..filesystem.core import Core
 from ..filesystem.execution import EXECUTION
 from ..filesystem.layout.ancestry import LEFT
+from ..filesystem.layout.log import newest_position
 from ..filesystem.layout.moment import utc_now
-from ..filesystem.versions.log import newest_position
 from ..operations import Context, Values, Wire
 from ..replication.applied import Diverged
 from ..replication.definitions import adjust_definitions, make_unique
@@ -191,7 +191,7 @@ class Copies:
         core = self._core(filesystem)
         count, found = await digest(core, path)
         follower = self.follower(filesystem)
-        newest = await newest_position(core)
+        newest = await newest_position(core.store)
         if follower is None:
             lost = filesystem in self._volumes.lost
             own: Wire = {"position": newest, "newest": newest, "as_of": utc_now(), "count": count, "digest": found}

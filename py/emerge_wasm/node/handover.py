@@ -24,11 +24,11 @@ from ..filesystem.handover.departure import ASKED, CLEARED, COPYING, GIVEN, KEPT
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.arrival import OPEN, TAKEN
 from ..filesystem.layout.locality import fresh_uuid
+from ..filesystem.layout.log import newest_position
 from ..filesystem.layout.record import Entry
 from ..filesystem.lease import Lease, drop_lease
 from ..filesystem.tree import owner
 from ..filesystem.tree.mount import is_closed
-from ..filesystem.versions.log import newest_position
 from ..operations import Context, Values, Wire
 from ..paths import child_path, join_path
 from ..results import PointerRow
@@ -299,7 +299,7 @@ class Handovers:
             return True
         if volume.filesystem != core.uuid:
             return False
-        at = self._given_at.setdefault(intent.id, await newest_position(core))
+        at = self._given_at.setdefault(intent.id, await newest_position(core.store))
         return self._synchrony.reached(volume.path) < at
 
     async def _waits(self, core: Core, intent: Intent) -> bool:

@@ -28,6 +28,7 @@ _EXACT_INT = 1 << 53
 _LARGEST: Final = 1.7976931348623157e308
 _DIGITS = Context(prec=1000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 _MICROSECOND = timedelta(microseconds=1)
+_pack_float, _bits, _pack_bits = struct.Struct(">d").pack, struct.Struct(">Q").unpack, struct.Struct(">Q").pack
 
 
 def sort_key(value: object) -> bytes | None:
@@ -132,8 +133,8 @@ def _near(nearest: float, rest: int | Fraction, size: float | None = None) -> by
 
 def _ordered(value: float) -> bytes:
     """Return eight bytes that sort as floats do; both zeros have the same."""
-    (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
-    return struct.pack(">Q", bits ^ (0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else 1 << 63))
+    (bits,) = _bits(_pack_float(value + 0.0))
+    return _pack_bits(bits ^ (0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else 1 << 63))
 
 
 # --- texts: a zero is written as 00 FF, and 00 00 ends them

@@ -107,10 +107,8 @@ class Applying:
         change = self._change
         change.put("versions", key, raw)
         self._records[key] = record
-        if record.operation == LEFT:
-            self._brought.append(key)
-        elif entry.version > known.version or known.left:
-            self._log.append(key)
+        news = entry.version > known.version or known.left
+        (self._log if news and record.operation != LEFT else self._brought).append(key)
         if record.state is not None:
             change.states[key] = record.state
         spot = _spot(record)

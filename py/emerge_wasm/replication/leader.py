@@ -14,9 +14,9 @@ from ..filesystem.layout.ancestry import LEFT
 from ..filesystem.layout.author import author_rows
 from ..filesystem.layout.catalogue import parse as parse_catalogue
 from ..filesystem.layout.locality import get_versions
+from ..filesystem.layout.log import newest_position
 from ..filesystem.layout.record import ROOT, VERSION_KEY_SIZE, VersionRecord, entry_key, log_key, version_key
 from ..filesystem.tree.links import newest_record
-from ..filesystem.versions.log import newest_position
 from ..store import keys_of, prefix_end
 from .message import PAGE_BYTES, PAGE_RECORDS, LogPage, PageRequest, PartAnswer, PartRequest
 from .subtree import Subtree
@@ -28,7 +28,7 @@ ADOPTED = b"+"
 async def read_page(core: Core, request: PageRequest) -> LogPage:
     """Answer what is after a position of the log."""
     page = await _Page(core, request).fill()
-    page["newest"] = await newest_position(core)
+    page["newest"] = await newest_position(core.store)
     return page
 
 

@@ -33,7 +33,8 @@ from .indexed import Hands, check, definitions, opened, rows_there
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that writers come between."""
     monkeypatch.setattr(building, "AT_ONCE", 8)  # patched: many pages of few objects
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.page.PART", 3)  # patched: likewise
+    monkeypatch.setattr(building, "RUN_PARTS", 3)  # patched: likewise
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.sorted_run.PART", 3)  # patched: likewise
     monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE_ROWS", 16)  # patched: many pages of few objects
 
 

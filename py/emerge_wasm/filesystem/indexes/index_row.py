@@ -17,7 +17,7 @@ import re
 import struct
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from ...codec import Record, decode, encode
@@ -45,6 +45,8 @@ _HIDDEN = frozenset(OF_OBJECTS)  # an object has these from its entry, whatever 
 
 ABSENT: object = object()
 UNREADABLE: dict[str, object] = {}
+FastRow = Callable[[bytes, bytes, str, int, dict[str, object], Shape], "tuple[bytes, bytes] | None"]
+"""Makes the row of an object: of the uuids of its directory and itself, its name, version, state and class."""
 _LARGE = 4096  # bits above which an int is not compared with a Decimal
 _COUNTS = struct.Struct(">II")
 
@@ -133,6 +135,26 @@ def rows_of(
     if definition.unique and (exact := exact_key(values)) is not None:
         rows[unique_prefix(definition.id) + exact] = entry.uuid + entry_key(parent, entry.name)
     return rows
+
+
+def fast_row(definition: Definition) -> FastRow:
+    """Return what makes the one row of an object as `rows_of` does; None where that is not plain to see."""
+    prefix, fields = index_prefix(definition.id), definition.fields
+    single, first = len(fields) == 1, fields[0]
+    simple = not (definition.text or definition.unique or any("." in each or each in _HIDDEN for each in fields))
+
+    def make(
+        parent: bytes, uuid: bytes, name: str, version: int, state: dict[str, object], shape: Shape
+    ) -> tuple[bytes, bytes] | None:
+        if not simple or shape.opaque or shape.computed:
+            return None
+        try:
+            place = (sort_key(state[first]) or REST) if single else _place([state[field] for field in fields])
+        except KeyError:
+            return None
+        return prefix + place + uuid, parent + version.to_bytes(8, "big") + name.encode()
+
+    return make
 
 
 def where_of(parent: bytes, entry: Entry) -> bytes:

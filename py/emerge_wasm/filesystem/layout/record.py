@@ -32,7 +32,8 @@ from ...results import PointerRow
 ROOT = bytes(15) + b"\x01"
 """The uuid of every filesystem's root directory."""
 
-_DIRECTORY_MARK = b"d"
+DIRECTORY_MARK = b"d"
+"""What follows the uuid in a packed entry of a directory (see `is_directory`)."""
 
 
 def entry_key(parent: bytes, name: str) -> bytes:
@@ -158,7 +159,7 @@ class Entry(NamedTuple):
 
         The last two are left out where both are empty, so that such entries keep the bytes they have in older stores.
         """
-        mark = _DIRECTORY_MARK if self.type == DIRECTORY else b"f"
+        mark = DIRECTORY_MARK if self.type == DIRECTORY else b"f"
         packed = pack(self[1:] if self.refs or self.keep else self[1:_PLAIN])
         return self.uuid + mark + packed
 
@@ -191,13 +192,16 @@ class Entry(NamedTuple):
 read_entry = lru_cache(4096)(Entry.unpack)
 """`Entry.unpack`, where the same entries are likely to be read again."""
 
+BUNDLE, VERSION, CONTENT = (Entry._fields.index(name) - 1 for name in ("bundle", "version", "content"))
+"""Their places in a packed entry, behind its first 17 bytes."""
+
 _PLAIN = Entry._fields.index("refs")
 _PLAIN_MARK = engine.packb([None] * (_PLAIN - 1))[:1]
 
 
 def is_directory(raw: bytes) -> bool:
     """Whether a packed entry is a directory's."""
-    return raw[16:17] == _DIRECTORY_MARK
+    return raw[16:17] == DIRECTORY_MARK
 
 
 def is_plain(raw: bytes) -> bool:

@@ -18,8 +18,8 @@ from ...query.order import sort_key
 from ...store import prefix_end
 from ..core import Part
 from ..indexes.index import Index, scan_rest
+from ..layout.log import newest_position
 from ..tree.load import PAGE_BYTES
-from ..versions.log import newest_position
 from .candidate import Candidate, Candidates, load_states
 from .column import Columns, check_field
 from .cursor import read_cursor, write_cursor
@@ -154,7 +154,7 @@ async def ordered_page(
 async def ordered_cursors(asked: Search, order_by: str, descending: bool, limit: int) -> tuple[int, list[str]]:
     """Return how many objects there are, and the cursor of each page of them in the order of a field."""
     fingerprint = asked.mark(check_field(order_by), descending)
-    position = await newest_position(asked.core)
+    position = await newest_position(asked.core.store)
     for key in _keys(asked, fingerprint):
         held = _PAGES.of(asked.core).get(key)
         if held is not None and (held.position, held.limit) == (position, limit) and not asked.context.transaction:
@@ -267,7 +267,7 @@ async def _remembered(
     kept = _NEXT_PAGES.of(asked.core)
     if asked.context.transaction:
         return await _best_of(asked, way, order_by, best)
-    position = await newest_position(asked.core)
+    position = await newest_position(asked.core.store)
     if best.after is None:
         return await _first_of(asked, way, order_by, fingerprint, best, position)
     for key in _keys(asked, fingerprint):

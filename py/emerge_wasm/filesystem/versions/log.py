@@ -12,19 +12,15 @@ from ...results import ChangePage, ChangeRow
 from ..core import Core
 from ..layout.ancestry import LEFT
 from ..layout.locality import PAGE_ROWS, get_versions
+from ..layout.log import newest_position
 from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
 from ..tree.find import may_see
 from ..tree.load import check_limit, wire_version
 
 
-async def newest_position(core: Core) -> int:
-    rows = await core.store.scan("log", limit=1, reverse=True)
-    return int.from_bytes(rows[0][0], "big") if rows else 0
-
-
 async def changes(core: Core, context: Context, since: int, limit: int) -> ChangePage:
     if since < 0:
-        return {"changes": [], "position": await newest_position(core)}
+        return {"changes": [], "position": await newest_position(core.store)}
     rows = await core.store.scan("log", log_key(since + 1), limit=check_limit(limit))
     keys: list[bytes] = []
     positions: list[int] = []
@@ -68,7 +64,7 @@ def _wire_change(core: Core, position: int, record: VersionRecord) -> ChangeRow:
 
 async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIterator[ChangeRow]:
     top = join_path(*split_path(path))
-    position = await newest_position(core) if since < 0 else since
+    position = await newest_position(core.store) if since < 0 else since
     while True:
         changed, before = core.changed, position
         page = await changes(core, context, position, PAGE_ROWS)

@@ -92,7 +92,7 @@ class SQLiteWriter:
         try:
             change = _WriteSet(self._file, self.known)
             self.known = {}
-            answers = [change.add(batch) for batch in group]
+            answers = [change.add(batch, alone=len(group) == 1) for batch in group]
             change.flush()
         except BaseException:
             self._abandon()
@@ -110,11 +110,12 @@ class _WriteSet:
     def __init__(self, file: sqlite3.Connection, held: dict[Key, bytes | None]) -> None:
         self._file = file
         self._rows: dict[Key, bytes | None] = {}
+        self._puts: list[tuple[str, bytes, bytes]] = []  # before those
         self._held = held  # a cache of the file: nobody else writes it
         self._counters: dict[str, int] = {}
 
-    def add(self, batch: Batch) -> CommitResult:
-        """Take in one batch, or nothing of it when an expectation fails."""
+    def add(self, batch: Batch, alone: bool) -> CommitResult:
+        """Take in one batch, or nothing of it when an expectation fails. What is `alone` is seen by no later one."""
         if len(batch.expects) > MANY:
             self._look_up(batch)
         for space, key, expected in batch.expects:
@@ -122,6 +123,8 @@ class _WriteSet:
                 return changed(space, key)
         if batch.counts:
             self.flush()  # so that earlier batches are counted
+            self._held |= self._rows
+            self._rows.clear()
         for space, start, end, count in batch.counts:
             row = self._file.execute(_KEYS, (space, start, end, end)).fetchone()
             if row[0] != count:
@@ -129,8 +132,11 @@ class _WriteSet:
         rows = self._rows
         for space, key in batch.deletes:
             rows[space, key] = None
-        for space, key, value in batch.puts:
-            rows[space, key] = value
+        if alone:
+            self._puts = batch.puts
+        else:
+            for space, key, value in batch.puts:
+                rows[space, key] = value
         return [self._append(space, value) for space, value in batch.appends]
 
     def flush(self) -> None:
@@ -139,12 +145,11 @@ class _WriteSet:
         if deletes:
             self._file.executemany(_DELETE, deletes)
         puts = [(space, key, value) for (space, key), value in self._rows.items() if value is not None]
+        puts = [*self._puts, *puts] if self._puts else puts
         whole = len(puts) // _TOGETHER * _TOGETHER
         for at in range(0, whole, _TOGETHER):
             self._file.execute(_PUT_TOGETHER, list(chain.from_iterable(puts[at : at + _TOGETHER])))
         self._file.executemany(_PUT, puts[whole:])
-        self._held |= self._rows
-        self._rows.clear()
         if self._counters:
             self._file.executemany(_COUNT, list(self._counters.items()))
 

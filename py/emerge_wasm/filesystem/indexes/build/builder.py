@@ -1,6 +1,6 @@
 """Build indexes over existing objects, and remove the rows of dropped ones, in the background, page by page.
 
-Writers maintain an index from its definition on. So each page is committed on the condition that its objects are
+Writers maintain an index from its definition on. So rows are committed on the condition that their objects are
 unchanged, and the index is ready when the walk ends. A build resumes when the store is opened again. Of several
 processes over one store one builds, under a lease that is a condition of each of its commits; when it dies, another
 continues from its progress.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import NoReturn
 from uuid import uuid4
 
 from ....errors import Conflict, EmergeError, Unavailable
@@ -18,21 +19,24 @@ from ....store import Batch, keys_of, prefix_end
 from ...core import Core
 from ...layout.ancestry import DirectoryGone
 from ...layout.catalogue import CATALOGUE, DROPPED, Definition, dropped_key, parse, progress_key, ready_key
-from ...layout.locality import PAGE_ROWS, get_entries
-from ...layout.record import entry_key
+from ...layout.locality import PAGE_ROWS
 from ...lease import Lease, is_fence
 from ..definitions import add_definitions, read_catalogue
 from ..index_row import prefixes_of
 from ..maintain import SPARE
 from ..progress import BuildProgress, read_progress
-from .page import IndexPage, fill_page, name_pair
-from .walk import Walk, WalkedEntry, count_objects
+from .page import Clash, name_pair, still_clash
+from .sorted_run import SortedRun
+from .walk import Walk, count_objects
 
 ERROR_LENGTH = 500
 """Characters of an error that are kept."""
 
 AT_ONCE = 2048
-"""Objects of a commit, as long as no writer interferes: the more, the fewer pages of a store are written twice."""
+"""Rows of a commit, which others wait for."""
+
+RUN_PARTS = 16
+"""Commits whose rows are sorted together: the more, the fewer pages of a store are written again and again."""
 
 LEASE = "indexes"
 LOOK_SECONDS = 0.25
@@ -190,7 +194,7 @@ async def _commit_failure(
     definition: Definition,
     error: str,
     expects: Sequence[tuple[str, bytes, bytes | None]] = (),
-) -> None:
+) -> NoReturn:
     """Mark an index as failed, on the condition that no index came or went. Always raises BuildOvertaken."""
     batch = Batch(expects=[(*CATALOGUE, raw), *expects])
     add_definitions(batch, parse(raw).give_up(definition.id, error), [definition.id])
@@ -223,44 +227,51 @@ class _Build:
         self._key = progress_key(definition.id)
         self._held: bytes | None = None  # the stored row of the progress
         self._progress = BuildProgress()
-        self._at_once = AT_ONCE
+        self._most = max(min(AT_ONCE, core.store.capabilities.largest_batch - SPARE), 1)
 
     async def run(self) -> None:
         await self._read()
         if not self._progress.counted:
             total = await count_objects(self._core.store, self._definition.directory)
             await self._commit(Batch(), self._progress._replace(total=total, counted=True))
-        walk = Walk(self._core.store, self._definition.directory, self._progress.cursor)
-        while (found := await walk.next(AT_ONCE)) is not None:
-            await self._add(found)
-            self._progress = self._progress._replace(cursor=walk.cursor)
-            await asyncio.sleep(0)
-        batch = Batch()
-        batch.put("meta", ready_key(self._definition.id), b"")
-        await self._commit(batch, None)
+        over = False
+        while not over:
+            walk = Walk(self._core.store, self._definition.directory, self._progress.cursor)
+            run = await SortedRun.read(self._core, self._definition, walk, RUN_PARTS * self._most)
+            over = walk.over
+            done = min(self._progress.done + run.objects, max(self._progress.total, self._progress.done))
+            await self._add(run, None if over else self._progress._replace(done=done, cursor=walk.cursor))
 
     async def _read(self) -> None:
         self._held = (await self._core.store.get([("meta", self._key)]))[0]
         self._progress = read_progress(self._held)
 
-    async def _add(self, found: list[WalkedEntry]) -> None:
-        """Commit the rows of some objects; after a conflict, read them again and commit fewer at once."""
-        while found:
-            page = await fill_page(self._core, self._definition, found[: self._at_once], self._room())
-            if page.clash is not None:
-                await self._give_up(page)
-            done = min(self._progress.done + page.objects, max(self._progress.total, self._progress.done))
-            try:
-                await self._commit(page.batch, self._progress._replace(done=done))
-            except Conflict:
-                self._at_once = max(page.objects // 2, 1)
-                found = await _refreshed(self._core, found)
-                continue
-            found = found[page.objects :]
-            self._at_once = min(self._at_once * 2, AT_ONCE)
+    async def _add(self, run: SortedRun, progress: BuildProgress | None) -> None:
+        """Commit the rows of some objects in order, and with the last of them the progress; None: the index is ready.
 
-    def _room(self) -> int:
-        return self._core.store.capabilities.largest_batch - SPARE
+        After a conflict those that have changed are left out; a part on which it is tried again relies on its own
+        objects alone, and is half as large each time.
+        """
+        most, one_by_one = self._most, False
+        while True:
+            part = await run.part(most, one_by_one)
+            if isinstance(part, Clash):
+                await self._give_up(part)
+            rows = len(part.puts)
+            last = rows == len(run)
+            if last and progress is None:
+                part.put("meta", ready_key(self._definition.id), b"")
+            try:
+                await self._commit(part, progress if last else self._progress)
+            except Conflict:
+                await run.catch_up()
+                most, one_by_one = max(rows // 2, 1) if one_by_one else most, True
+            else:
+                run.drop(rows)
+                if last:
+                    return
+                most, one_by_one = min(most * 2, self._most), False
+            await asyncio.sleep(0)
 
     async def _commit(self, batch: Batch, progress: BuildProgress | None) -> None:
         """Commit a batch with the build's progress.
@@ -284,17 +295,13 @@ class _Build:
         self._held = held
         self._progress = progress or BuildProgress()
 
-    async def _give_up(self, page: IndexPage) -> None:
-        """Fail a unique index because two objects have the same values, if they still do."""
-        assert page.clash is not None
+    async def _give_up(self, clash: Clash) -> NoReturn:
+        """Fail a unique index because two objects have the same values, if they still do. Always raises."""
+        conditions = await still_clash(self._core, self._definition, clash)
+        if not conditions:
+            raise Conflict("an object changed while an index was built")
         try:
-            said = await name_pair(self._core, self._definition, page.clash)
+            said = await name_pair(self._core, self._definition, clash)
         except DirectoryGone:
             raise BuildOvertaken from None
-        await _commit_failure(self._core, self._lease, self._catalogue, self._definition, said, page.clash.conditions)
-
-
-async def _refreshed(core: Core, found: list[WalkedEntry]) -> list[WalkedEntry]:
-    """Read these again; the writer that moved or removed one has updated its rows."""
-    raws = await get_entries(core.store, [entry_key(each.parent, each.name) for each in found])
-    return [WalkedEntry(each.parent, each.name, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]
+        await _commit_failure(self._core, self._lease, self._catalogue, self._definition, said, conditions)

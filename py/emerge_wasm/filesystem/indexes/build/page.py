@@ -1,110 +1,63 @@
-"""One commit of an index build: the rows of some objects. Awaits the store only."""
+"""Rows of some objects for an index build, and two of them that a unique index cannot hold. Awaits the store only."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ....store import Batch, keys_of
+from ....codec.msgpack_engine import engine
+from ....store import Store
 from ...core import Core
 from ...layout.catalogue import Definition
-from ...layout.record import Entry, entry_key, version_key
+from ...layout.locality import get_entries
+from ...layout.record import BUNDLE, CONTENT, VERSION, Entry, KeyValue, version_key
 from ..class_shape import shapes_of
-from ..index_row import UNIQUE, read_state, rows_of
+from ..index_row import fast_row, read_state, rows_of
 from ..maintain import load_states, most_rows
 from ..unique import path_in
 from .walk import WalkedEntry
 
-PART = 256
-"""Objects that are read, and whose rows are made, before other tasks run."""
-
 
 class Clash(NamedTuple):
-    """Two objects with the same values; `conditions` hold as long as they still have them."""
+    """Two objects with the same values in a unique index: the key of its row, and the keys of their entries."""
 
-    one: tuple[bytes, str]  # parent uuid, name
-    other: tuple[bytes, str]
-    conditions: list[tuple[str, bytes, bytes | None]]
-
-
-class IndexPage(NamedTuple):
-    """The rows of the first `objects` objects, as many as there was room for."""
-
-    batch: Batch
-    objects: int
-    clash: Clash | None = None
+    key: bytes
+    one: bytes
+    other: bytes
 
 
-async def fill_page(core: Core, definition: Definition, found: list[WalkedEntry], room: int) -> IndexPage:
-    """Make the rows of some objects, sorted, on the condition that the objects are unchanged."""
-    batch, done, clash = Batch(), 0, None
-    held: dict[bytes, bytes | None] = {}  # who has the unique values, with this batch
-    while done < len(found) and clash is None and room > 0:
-        part = found[done : done + PART]
-        rows = await _rows(core, definition, part)
-        held = await _holders(core, rows) | held
-        for each, of_one in zip(part, rows, strict=True):
-            room -= len(of_one)
-            if done and room < 0:
-                break
-            condition = ("entries", entry_key(each.parent, each.name), each.raw)
-            clash = _take_values(batch, of_one, held, condition) if definition.unique else None
-            if clash is not None:
-                break
-            batch.puts += [("indexes", key, value) for key, value in of_one.items()]
-            batch.expects.append(condition)
-            done += 1
-        await asyncio.sleep(0)
-    batch.puts.sort()  # rows that lie together are written together
-    return IndexPage(batch, done, clash)
+async def make_rows(store: Store, definition: Definition, found: Sequence[WalkedEntry]) -> list[KeyValue]:
+    """Make the rows of some objects."""
+    unpack, make = engine.unpackb, fast_row(definition)
+    entries = [unpack(each.raw[17:]) for each in found]
+    keys = [version_key(each.raw[:16], fields[CONTENT]) for each, fields in zip(found, entries, strict=True)]
+    states = await load_states(store, list(dict.fromkeys(keys)))
+    shapes = await shapes_of(store, {fields[BUNDLE] for fields in entries})
+    most = most_rows(store)
+    rows: list[KeyValue] = []
+    for each, fields, key in zip(found, entries, keys, strict=True):
+        state, shape = read_state(states[key]), shapes[fields[BUNDLE]]
+        row = make(each.parent, each.raw[:16], each.name, fields[VERSION], state, shape)
+        if row is not None:
+            rows.append(row)
+        else:
+            rows += rows_of(definition, each.parent, Entry.unpack(each.raw), state, shape, most).items()
+    return rows
 
 
-async def _rows(core: Core, definition: Definition, found: list[WalkedEntry]) -> list[dict[bytes, bytes]]:
-    """Return the rows of each of some objects."""
-    entries = [Entry.unpack(each.raw) for each in found]
-    keys = [version_key(entry.uuid, entry.content) for entry in entries]
-    states = await load_states(core.store, list(dict.fromkeys(keys)))
-    shapes = await shapes_of(core.store, {entry.bundle for entry in entries})
-    most = most_rows(core.store)
-    return [
-        rows_of(definition, each.parent, entry, read_state(states[key]), shapes[entry.bundle], most)
-        for each, entry, key in zip(found, entries, keys, strict=True)
-    ]
-
-
-def _take_values(
-    batch: Batch,
-    of_one: dict[bytes, bytes],
-    held: dict[bytes, bytes | None],
-    condition: tuple[str, bytes, bytes | None],
-) -> Clash | None:
-    """Take an object's unique values, on the condition that nobody has them; return what prevents it."""
-    for key, value in of_one.items():
-        if key.startswith(UNIQUE):
-            holder = held[key]
-            if holder is not None and holder[:16] != value[:16]:
-                one, other = ((each[16:32], each[32:].decode()) for each in (value, holder))
-                return Clash(one, other, [condition, *_conditions(key, holder, batch)])
-            batch.expect("indexes", key, holder)
-            held[key] = value
-    return None
-
-
-async def _holders(core: Core, rows: list[dict[bytes, bytes]]) -> dict[bytes, bytes | None]:
-    """Return the current holders of the objects' unique values."""
-    keys = list({key: None for of_one in rows for key in of_one if key.startswith(UNIQUE)})
-    return dict(zip(keys, await core.store.get(keys_of("indexes", keys)) if keys else [], strict=True))
-
-
-def _conditions(key: bytes, holder: bytes, batch: Batch) -> list[tuple[str, bytes, bytes | None]]:
-    """Return the conditions that another object has the values: its row or, if the batch puts that, its entry."""
-    if not any(put[1] == key for put in batch.puts):
-        return [("indexes", key, holder)]
-    where = holder[16:]
-    return [expected for expected in batch.expects if expected[:2] == ("entries", where)]
+async def still_clash(core: Core, definition: Definition, clash: Clash) -> list[tuple[str, bytes, bytes | None]]:
+    """Return the conditions that both objects have the values as long as they hold; none if they differ by now."""
+    conditions: list[tuple[str, bytes, bytes | None]] = []
+    keys = [clash.one, clash.other]
+    for key, raw in zip(keys, await get_entries(core.store, keys), strict=True):
+        found = [] if raw is None else [WalkedEntry(key[:16], key[16:].decode(), raw)]
+        if clash.key not in dict(await make_rows(core.store, definition, found)):
+            return []
+        conditions.append(("entries", key, raw))
+    return conditions
 
 
 async def name_pair(core: Core, definition: Definition, clash: Clash) -> str:
     """Describe a clash, with both paths. Raises DirectoryGone."""
-    paths = [await path_in(core, *each) for each in (clash.other, clash.one)]
-    return f"{' and '.join(paths)} have the same {' and '.join(definition.fields)}"
+    paths = [await path_in(core, key[:16], key[16:].decode()) for key in (clash.one, clash.other)]
+    return f"{' and '.join(sorted(paths))} have the same {' and '.join(definition.fields)}"

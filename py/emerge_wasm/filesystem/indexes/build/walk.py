@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ....store import Store, prefix_end
 from ...layout.locality import PAGE_ROWS
-from ...layout.record import entry_key, is_directory
+from ...layout.record import DIRECTORY_MARK, entry_key
 from ..progress import Cursor
 
 
@@ -42,6 +42,11 @@ class Walk:
     def cursor(self) -> Cursor:
         return tuple((level.uuid, level.after) for level in self._levels)
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return not self._levels
+
     async def next(self, limit: int) -> list[WalkedEntry] | None:
         """Return at most `limit` objects, perhaps none; None at the end."""
         found: list[WalkedEntry] = []
@@ -49,18 +54,21 @@ class Walk:
         while self._levels and len(found) < limit:
             level = self._levels[-1]
             if level.read:
-                name, raw = level.read.popleft()
-                level.after = name.decode()
-                if is_directory(raw):
-                    self._levels.append(_Level(raw[:16]))
-                else:
-                    found.append(make(WalkedEntry, (level.uuid, level.after, raw)))
+                read, uuid, name = level.read, level.uuid, ""
+                while read and len(found) < limit:
+                    key, raw = read.popleft()
+                    name = key.decode()
+                    if raw[16:17] == DIRECTORY_MARK:
+                        self._levels.append(_Level(raw[:16]))
+                        break
+                    found.append(make(WalkedEntry, (uuid, name, raw)))
+                level.after = name
             elif level.whole:
                 self._levels.pop()
             else:
                 start = entry_key(level.uuid, level.after) + b"\0" if level.after else level.uuid
                 page = await self._store.scan("entries", start, prefix_end(level.uuid), limit=PAGE_ROWS)
-                level.read.extend([(key[len(level.uuid) :], raw) for key, raw in page])
+                level.read.extend([(key[16:], raw) for key, raw in page])
                 level.whole = len(page) < PAGE_ROWS
         return found if found or self._levels else None
 
@@ -72,7 +80,7 @@ async def count_objects(store: Store, top: bytes) -> int:
         start, end = left[-1], prefix_end(left.pop())
         while True:
             page = await store.scan("entries", start, end, limit=PAGE_ROWS)
-            below = [raw[:16] for _, raw in page if is_directory(raw)]
+            below = [raw[:16] for _, raw in page if raw[16:17] == DIRECTORY_MARK]
             left += below
             total += len(page) - len(below)
             if len(page) < PAGE_ROWS:
