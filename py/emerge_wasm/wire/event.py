@@ -325,7 +325,8 @@ def read_error(event: Event) -> EmergeError:
 
 def _head(ids: Ids, channel: Id, name: str) -> bytes:
     """Encode `[{"message_id", "v", "response_to"}, name,` in msgpack: an event without its args."""
-    return b"\x93\x83\xaamessage_id\xc4\x20%b\xa1v\x03\xabresponse_to%b%b" % (ids(), _packed(channel), _packed(name))
+    known = _NAMES.get(name) or _packed(name)
+    return b"\x93\x83\xaamessage_id\xc4\x20%b\xa1v\x03\xabresponse_to%b%b" % (ids(), _packed(channel), known)
 
 
 def _packed(text: Id) -> bytes:

@@ -152,8 +152,9 @@ async def invoke(
     `tell` is called with what it prints. `found` is the object, if the caller has already found it. `call` is recorded
     with it.
     """
-    runner_of(core, path)
-    found = found or await find(core, context, path, "x")
+    if found is None:
+        runner_of(core, path)
+        found = await find(core, context, path, "x")
     if found.entry.is_directory:
         raise Invalid(f"{found.path} is a directory", path=found.path, remedy="name an object in it")
     async with OBJECT_LOCKS.of(core).take(found.uuid.hex(), context.runs, found.path) as waited:
@@ -224,7 +225,7 @@ async def _run(
     core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
 ) -> RunOutcome:
     entry, path = found.entry, found.path
-    acting = context.of_run(entry.owner)
+    acting, execution = context.of_run(entry.owner), EXECUTION.of(core)
     state, bundles = await AT_HAND.of(core).load(core, found)
     call = RunCall(
         path,
@@ -234,7 +235,7 @@ async def _run(
         ask.call,
         list(ask.args),
         dict(ask.kwargs),
-        EXECUTION.of(core).timeout,
+        execution.timeout,
         asker(acting),
         True,
         ask.encoded,
@@ -244,7 +245,7 @@ async def _run(
     seat = seat_of(core, context, runner)
     host = Caller(core.dispatch, partial(inside, acting, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
-        outcome = await EXECUTION.of(core).run(runner, call, host, acting, seat)
+        outcome = await execution.run(runner, call, host, acting, seat)
     except EmergeError as error:
         raise host.meaning(error) from None
     finally:
