@@ -55,3 +55,17 @@ def test_what_a_call_asks_for_arrives(asking: dict[str, object]) -> None:
 def test_who_pays_is_the_principal_whatever_a_token_gives(principal: str, groups: list[str], superuser: bool) -> None:
     context = Context(principal, tuple(groups), superuser=superuser)
     assert payer(context) == queue_of(asker(context))
+
+
+@given(ASKING, st.none() | TEXTS, st.lists(TEXTS, max_size=3), TEXTS)
+def test_a_superuser_is_made_another_and_nothing_else_changes(
+    asking: dict[str, object], who: str | None, groups: list[str], principal: str
+) -> None:
+    clock = asking.pop("clock")
+    wanted = {**asking, **({"clock": clock.wire()} if isinstance(clock, Clock) else {})}
+    wanted |= {} if who is None else {"as": who, "groups": groups}
+    made = Context(principal, ("own",), superuser=True, via="key").narrowed(wanted)
+    expected = Context(principal, ("own",), superuser=True, via="key", clock=clock, **asking)  # type: ignore[arg-type]
+    if who is not None:
+        expected = replace(expected, principal=who, groups=tuple(groups), superuser=False)
+    assert made == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from .errors import Invalid, PermissionDenied
@@ -72,7 +73,7 @@ class Context:
         superuser has what the caller has; a superuser's rights are no gift to the authors of what they run."""
         if not self.superuser or self.rights == "caller" or owner in ("", self.principal):
             return self
-        return replace(self, principal=owner, groups=(), superuser=False)
+        return _acting(self, owner, ())
 
     def asked(self) -> Wire:
         """What a call asks for beside who makes it, as `narrowed` takes it; what is as usual is left out."""
@@ -86,15 +87,22 @@ class Context:
         Invalid for anything else, PermissionDenied for anybody else."""
         if not wanted:
             return self
-        context = replace(self, **_changes(wanted))
+        changes = _changes(wanted)
         who = wanted.get("as")
         if who is None or (who == self.principal and not self.superuser):
-            return context
+            return replace(self, **changes) if changes else self
         if not self.superuser:
             raise PermissionDenied(
                 f"{self.principal or 'a guest'} may not act as {who}", remedy="use a token of theirs"
             )
-        return replace(context, principal=who, groups=tuple(wanted.get("groups", ())), superuser=False)
+        acting = _acting(self, who, tuple(wanted.get("groups", ())))
+        return replace(acting, **changes) if changes else acting
+
+
+@lru_cache(maxsize=1024)
+def _acting(context: Context, who: str, groups: tuple[str, ...]) -> Context:
+    """The context of another principal, whom a superuser names; cached, as a relay names one with every call."""
+    return replace(context, principal=who, groups=groups, superuser=False)
 
 
 def asker(context: Context) -> str:
