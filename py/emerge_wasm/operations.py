@@ -47,6 +47,7 @@ from .results import (
     PointerRow,
     PointerRows,
     PrincipalInfo,
+    PurgeInfo,
     RingInfo,
     RunEvent,
     RunReceipts,
@@ -381,6 +382,16 @@ class Operations(Protocol):
         """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
         "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
         without `keep` nothing changes. The newest version always stays."""
+        ...
+
+    @operation("versions", changes=True)
+    async def purge(self, path: str) -> PurgeInfo:
+        """Delete for good what was removed from a path, and below a directory, with all its versions; of what is there,
+        nothing. Only what the caller owns: its bytes count no more. A removed directory goes when nothing of others is
+        left in it. It cannot be undone.
+
+        {"purged": objects and directories, "bytes": of all their versions}
+        """
         ...
 
     # --- transactions

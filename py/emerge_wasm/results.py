@@ -250,6 +250,13 @@ class VersionDiff(TypedDict):
     fields: list[FieldDifference]
 
 
+class PurgeInfo(TypedDict):
+    """What was deleted for good: how many objects and directories, and the bytes of the states that they had."""
+
+    purged: int
+    bytes: int
+
+
 class TransactionInfo(TypedDict):
     """An open transaction. `seconds`: how long it may be left alone."""
 

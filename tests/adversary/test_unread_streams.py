@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import Mount
 
+from emerge_wasm.clients.transports.rest import RESTTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import LimitExceeded
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
+from emerge_wasm.rest.app import PREFIX, RequestLimits, RESTApp
+from emerge_wasm.rest.backlog import Backlog
+from emerge_wasm.rest.gate import bearer
+from emerge_wasm.rest.server import HttpServer
 from emerge_wasm.wire import answer
 from tests.node.conftest import eventually
 
@@ -62,3 +72,78 @@ async def test_the_longest_unread_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
             assert [number async for number in stream] == list(range(1, NUMBERS))
     await server.stop()
     assert service.open == 0
+
+
+BOUND = 2 << 20
+"""Bytes of answers that may wait for one principal here."""
+
+ITEM = b"x" * (200 << 10)
+
+
+class Flooding:
+    """A dispatch whose only operation is a stream of large items without an end; `open` counts those under way."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    async def dispatch(self, name: str, args: list[Any], context: Context) -> AsyncGenerator[bytes, None]:
+        self.open += 1
+        try:
+            while True:
+                yield ITEM
+                await asyncio.sleep(0)
+        finally:
+            self.open -= 1
+
+
+def unread(port: int, who: str) -> socket.socket:
+    """Open a stream as somebody, and read nothing of it."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.connect(("127.0.0.1", port))
+    made.sendall(f"GET {PREFIX}/tree/a HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {who}\r\n\r\n".encode())
+    return made
+
+
+def is_over(reader: socket.socket) -> bool:
+    """Whether a stream has ended: what comes of it has an end."""
+    reader.setblocking(False)
+    try:
+        while reader.recv(1 << 20):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        pass
+    return True
+
+
+async def test_what_waits_by_http_is_bounded_in_bytes_and_the_longest_unread_ends() -> None:
+    service = Flooding()
+
+    def admit(connection: HTTPConnection) -> Context:
+        return Context(bearer(connection) or "")
+
+    app = RESTApp(service.dispatch, admit, RequestLimits(beat=60))
+    app.backlog = Backlog(BOUND)
+    server = HttpServer(Starlette(routes=[Mount(PREFIX, app)]), "127.0.0.1", 0, ws="none", lifespan="off")
+    url = await server.start()
+    port = int(url.rpartition(":")[2])
+    streams: list[socket.socket] = []
+    async with RESTTransport(url, "other") as other:
+        theirs = other.stream("tree", ["/a"])
+        assert await anext(theirs) == ITEM
+        for number in range(1, 16):
+            streams.append(unread(port, "hostile"))
+            await eventually(lambda number=number: service.open + app.backlog.ended == number + 1)
+        await eventually(lambda: app.backlog.ended > 0)
+        await eventually(lambda: service.open == 16 - app.backlog.ended)
+        assert len(app.backlog) <= BOUND + 3 * (256 << 10) + 4 * len(ITEM)
+        for _ in range(20):
+            assert await anext(theirs) == ITEM
+        ended = [is_over(stream) for stream in streams]
+        assert 0 < sum(ended) < len(streams) and ended == sorted(ended, reverse=True), "those that waited the longest"
+    for stream in streams:
+        stream.close()
+    await eventually(lambda: service.open == 0 and len(app.backlog) == 0)
+    await server.stop()

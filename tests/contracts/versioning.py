@@ -243,6 +243,32 @@ async def a_directory_says_which_versions_are_kept(client: Client) -> None:
 
 
 @scenario
+async def what_was_removed_is_purged(client: Client) -> None:
+    for name in "ab":
+        await client.store(item(name, "/waste/deep"))
+        await client.update(f"/waste/deep/{name}", quantity=2)
+    await client.store(item("c", "/waste"))
+    here = await client.versions("/waste/c")
+    await client.rm("/waste/deep/a")
+    await refused(client.purge("/waste/c"), Invalid, "/waste/c", "remove it first", "retain")
+    await refused(client.purge("/waste/none"), NotFound, "/waste/none")
+    purged = await client.purge("/waste/deep/a")
+    assert purged["purged"] == 1 and purged["bytes"] > 0
+    await refused(client.restore("/waste/deep/a"), NotFound, "/waste/deep/a")
+    await refused(client.purge("/waste/deep/a"), NotFound, "/waste/deep/a")
+    await client.rm("/waste/deep", True)
+    gone = {pointer.full_path for pointer in await client.list("/registry") if pointer.removed}
+    assert {"/waste/deep", "/waste/deep/b"} <= gone and "/waste/deep/a" not in gone
+    assert await client.purge("/waste") == {"purged": 2, "bytes": purged["bytes"]}
+    assert await client.purge("/waste") == {"purged": 0, "bytes": 0}
+    assert not {pointer.full_path for pointer in await client.list("/registry") if pointer.removed} & gone
+    await refused(client.restore("/waste/deep"), NotFound, "/waste/deep")
+    assert await client.versions("/waste/c") == here
+    await client.store(item("a", "/waste/deep"))
+    assert len(await client.versions("/waste/deep/a")) == 1
+
+
+@scenario
 async def a_mixin_has_the_state_and_methods_of_both(client: Client) -> None:
     await client.store(item("w", unit_price=2.0, quantity=3, parts=[Part("wheel")]))
     await client.store(Tool(name="t"))

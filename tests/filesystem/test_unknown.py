@@ -86,6 +86,7 @@ CHANGES: dict[str, Callable[[Client], Awaitable[object]]] = {
     "chown": lambda client: client.chown("/d/a", "anna"),
     "restore": lambda client: client.restore("/d/b", 1),
     "retain": lambda client: client.retain("/d", "1"),
+    "purge": lambda client: client.purge("/gone"),
     "run": lambda client: client.run("/d/n", "grow"),
     "once": lambda client: client.once("id 1").update("/d/a", data=3),
     "transact": transact,
@@ -105,6 +106,7 @@ MANY: dict[str, Callable[[Client], Awaitable[object]]] = {
     "chown": lambda client: client.chown("/many", "anna", recursive=True),
     "run": lambda client: client.run("/many", "grow"),
     "retain": lambda client: client.retain("/many", "1"),
+    "purge": lambda client: client.purge("/gone"),
 }
 
 
@@ -117,6 +119,8 @@ async def fresh(largest: int = 0) -> tuple[Leaving, Client]:
     await client.update("/d/b", data=2)
     await client.store(Counter(name="n", path="/d", data=1))
     await client.put(io.BytesIO(bytes(20_000)), "/d/big", block_size=4096)
+    await client.storeall([EmergeFile(name=f"g{each}", path="/gone", data=each) for each in range(3)])
+    await client.rm("/gone", True)
     return store, client
 
 

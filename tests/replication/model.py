@@ -84,6 +84,8 @@ class RandomWrites:
             await call(fs, "chmod", path, dice.choice(("go-rwx", "a+rx")), False, context=context)
         elif what == "mkdir":
             await call(fs, "mkdir", path, context=context)
+        elif what == "purge":
+            await call(fs, "purge", dice.choice((path, path, "/v")))
         elif what == "retain" and self._retains:
             await call(fs, "retain", path, dice.choice(RULES))
         elif what == "index":
@@ -96,7 +98,7 @@ class RandomWrites:
             await call(fs, dice.choice(("commit", "commit", "rollback")), begun["transaction"])
 
 
-OTHERS = ("cp", "rm", "rm", "restore", "chmod", "mkdir", "retain", "index", "transaction")
+OTHERS = ("cp", "rm", "rm", "restore", "purge", "chmod", "mkdir", "retain", "index", "transaction")
 
 
 async def hand_over(source: Filesystem, path: str, target: Filesystem, to: str) -> None:

@@ -27,7 +27,7 @@ COMMANDS = {
     "search": "aggregate explain graphql index search searchtext subscribe",
     "server": "node relay session token up",
     "transaction": "begin commit rollback",
-    "versions": "diff restore retain versions",
+    "versions": "diff purge restore retain versions",
 }
 """The modules beside this one, and the commands of each: only that of the command which is run is imported."""
 

@@ -1,4 +1,4 @@
-"""Commands on the past: versions, diff, restore, retain."""
+"""Commands on the past: versions, diff, restore, retain, purge."""
 
 from __future__ import annotations
 
@@ -79,4 +79,20 @@ def retain(session: Session, path: str, keep: str | None) -> None:
     print_json(kept) if session.json else print_value(kept)
 
 
-COMMANDS = (versions, diff, restore, retain)
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def purge(session: Session, paths: tuple[str, ...], yes: bool) -> None:
+    """Delete for good what you have removed from PATHS, and below directories, with all versions."""
+    if not yes and not session.json:
+        click.confirm(f"Delete for good what you have removed from {' and '.join(paths)}?", abort=True)
+    done = [session.fs.purge(path) for path in paths]
+    count, size = sum(each["purged"] for each in done), sum(each["bytes"] for each in done)
+    if session.json:
+        print_json({"purged": count, "bytes": size})
+    else:
+        click.echo(f"{count:,} purged, {size:,} bytes")
+
+
+COMMANDS = (versions, diff, restore, retain, purge)

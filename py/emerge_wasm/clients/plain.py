@@ -24,6 +24,7 @@ from ..results import (
     PageTable,
     PointerRow,
     PrincipalInfo,
+    PurgeInfo,
     RingInfo,
     RunReceipts,
     ScrubReport,
@@ -56,6 +57,15 @@ class PlainOperations(ClientOperations):
         "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
         without `keep` nothing changes. The newest version always stays."""
         return await self.remote.retain(path, keep)
+
+    async def purge(self, path: str) -> PurgeInfo:
+        """Delete for good what was removed from a path, and below a directory, with all its versions; of what is there,
+        nothing. Only what the caller owns: its bytes count no more. A removed directory goes when nothing of others is
+        left in it. It cannot be undone.
+
+        {"purged": objects and directories, "bytes": of all their versions}
+        """
+        return await self.remote.purge(path)
 
     async def recall(self, path: str, id: str) -> CallInfo:
         """{"known", "operation", "target", "result", "note"} of the call that the caller made with this id, for what is

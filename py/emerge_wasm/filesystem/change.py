@@ -5,6 +5,7 @@ Must not import `core.py`: a change needs only the dates and the caller.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from ..codec import references_in
@@ -42,7 +43,7 @@ class Change(Batch):
     `touched` holds entries before and after the change; `commit` derives the rows of references and indexes from it.
     `states` holds the new states by version key. `own` is what is frozen for this change alone.
     `brought`: its versions say nothing to those who watch. `several`: it is changes of several calls, each with its own
-    entry of the log.
+    entry of the log. `freed`: the bytes of the states that it drops, by owner.
     """
 
     dates: Dates
@@ -57,6 +58,7 @@ class Change(Batch):
     own: frozenset[bytes] = frozenset()
     brought: bool = False
     several: bool = False
+    freed: Counter[str] = field(default_factory=Counter)
 
     def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:
         """Record an entry before and after the change; a move calls this twice."""
@@ -127,6 +129,13 @@ class Change(Batch):
         row = VersionRecord(raw, parent, directory, context.principal, operation, before, origin, state, context.cause)
         self.put("versions", key, row.pack(pack))
         return key
+
+    def drop_version(self, key: bytes, entry: Entry) -> None:
+        """Remove a version and its state for good."""
+        self.delete("versions", key)
+        self.delete("states", key)
+        if entry.has_own_state:
+            self.freed[entry.owner] += entry.size
 
     def link(self, above: Above, entry: Entry, old: bytes | None, raw: bytes = b"") -> None:
         """Put an entry into a directory, on the condition that `old` is still there. `raw`: the entry, if packed."""

@@ -81,14 +81,23 @@ async def commit(core: Core, change: Change) -> None:
     await core.made(positions)
 
 
+async def commit_dropped(core: Core, change: Change) -> None:
+    """Commit a change that does nothing but remove versions, of which nobody is told."""
+    await (_commit_counted(core, change, change) if USAGE.of(core).counts else core.store.commit(change))
+
+
 async def _commit_counted(core: Core, change: Change, batch: Batch) -> list[int]:
-    usage = USAGE.of(core)
-    added = await usage.admit(core, change)
+    admitted = await USAGE.of(core).admit(change)
     try:
-        return await commit_batch(core, batch)
+        positions = await commit_batch(core, batch)
     except BaseException:
-        usage.forget(added)
+        admitted.undo()
         raise
+    if core.settled is None:
+        admitted.settle()
+    else:  # who frees something in a transaction and rolls it back has gained nothing
+        core.settled.append(admitted.settle)
+    return positions
 
 
 async def commit_batch(core: Core, batch: Batch) -> list[int]:

@@ -62,6 +62,8 @@ class Core:
     writers: KeyedLock[PathNames] = field(default_factory=KeyedLock)
     """Locks by path: writers in this process wait for each other instead of retrying."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: list[Callable[[], None]] | None = None
+    """What is called once the transaction that this is inside of is committed; None: it is inside of none."""
     parts: dict[object, Any] = field(default_factory=dict)
     """State of other modules; each reads its own through the `Part` that it declares."""
 

@@ -25,7 +25,7 @@ from .indexes.build import builder
 from .layout.log import newest_position
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
-from .objects import code, compose, copy, read, reference, retention, write
+from .objects import code, compose, copy, purge, read, reference, retention, write
 from .objects.store_queue import StoreQueue
 from .quota import USAGE, Quotas, Usage
 from .repair import file, keeper, scrubber
@@ -78,7 +78,7 @@ class Filesystem:
         await whole.blocks.begin()
         core = Core(whole, node, uuid, whole.blocks, url, Dates(clock), poll)
         EXECUTION.set(core, CodeExecution(runner, run_timeout))
-        USAGE.set(core, Usage(quotas or Quotas()))
+        USAGE.set(core, Usage(quotas, whole))
         core.position = await newest_position(core.store)
         busy = await builder.has_work(core)
         filesystem = cls(core)
@@ -248,6 +248,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "diff": compare.diff,
     "restore": compare.restore,
     "retain": retention.retain,
+    "purge": purge.purge,
     "search": search.search,
     "searchpages": search.searchpages,
     "count": search.count,

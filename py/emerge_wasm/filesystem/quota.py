@@ -2,7 +2,8 @@
 
 An operator sets quotas; without them nothing is counted. They hold for who is no superuser, and what is stored is
 counted for its owner. The counts are in memory: made by one reading of the store, followed with each commit here, and
-made again before somebody is refused, as others may have removed something since.
+made again before somebody is refused, as others may have removed something since. What a transaction adds is counted at
+once, what it frees when it is committed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..context import Context, payer
 from ..errors import Invalid, LimitExceeded
+from ..store import Store
 from .change import Change
-from .core import Core, Part
+from .core import Part
 from .layout.locality import PAGE_ROWS
 from .layout.record import Entry, VersionRecord
 from .time_slice import TimeSlice
@@ -71,12 +74,42 @@ class Stored:
     objects: Counter[str]
     bytes: Counter[str]
 
+    def add(self, more: Stored, sign: int = 1) -> None:
+        for has, counts in ((self.objects, more.objects), (self.bytes, more.bytes)):
+            for owner, count in counts.items():
+                has[owner] += sign * count
+
+
+class Admitted(NamedTuple):
+    """A change that may be committed: what it adds, which is counted in `stored`, and what it frees (below zero).
+
+    When the store was read again meanwhile, `stored` is no longer what counts, and the reading has seen it.
+    """
+
+    stored: Stored
+    added: Stored
+    freed: Stored
+
+    def undo(self) -> None:
+        """Count no more what was not committed."""
+        self.stored.add(self.added, -1)
+
+    def settle(self) -> None:
+        """Count what it has freed."""
+        self.stored.add(self.freed)
+
 
 class Usage:
-    """What the principals of one filesystem have of their quotas. `clock` is in seconds, monotonic."""
+    """What the principals of one filesystem have of their quotas. `clock` is in seconds, monotonic.
 
-    def __init__(self, quotas: Quotas | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    `store` is the filesystem's, which is read to count; without one there are no quotas of what is stored.
+    """
+
+    def __init__(
+        self, quotas: Quotas | None = None, store: Store | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.quotas = quotas or Quotas()
+        self._store = store
         self._clock = clock
         self._stored: Stored | None = None
         self._next = 0.0  # when it may be counted again
@@ -87,27 +120,25 @@ class Usage:
     @property
     def counts(self) -> bool:
         """Whether what is stored is counted."""
-        return bool(self.quotas.objects or self.quotas.bytes)
+        return self._store is not None and bool(self.quotas.objects or self.quotas.bytes)
 
-    async def admit(self, core: Core, change: Change) -> Stored:
-        """Count what a change that is about to be committed adds, and return it.
+    async def admit(self, change: Change) -> Admitted:
+        """Count what a change that is about to be committed adds.
 
         Raises:
             LimitExceeded: it is more than the quota of an owner.
         """
-        added = _added(change)
+        net = _net(change)
         if self._stored is None:
-            await self._count(core)
-        if not change.context.superuser and self._over(added) is not None:
-            await self._count(core)
-            if (error := self._over(added)) is not None:
+            await self._count()
+        if not change.context.superuser and self._over(net) is not None:
+            await self._count()
+            if (error := self._over(net)) is not None:
                 raise error
-        self._add(added, 1)
-        return added
-
-    def forget(self, added: Stored) -> None:
-        """Count no more what was not committed."""
-        self._add(added, -1)
+        assert self._stored is not None
+        added = Stored(+net.objects, +net.bytes)
+        self._stored.add(added)
+        return Admitted(self._stored, added, Stored(_below_zero(net.objects), _below_zero(net.bytes)))
 
     def _over(self, added: Stored) -> LimitExceeded | None:
         """The error of the first owner who would have more than a quota."""
@@ -119,21 +150,16 @@ class Usage:
                     return _over_quota(name, owner, has[owner], more, most)
         return None
 
-    def _add(self, added: Stored, sign: int) -> None:
-        assert self._stored is not None
-        for has, more in ((self._stored.objects, added.objects), (self._stored.bytes, added.bytes)):
-            for owner, count in more.items():
-                has[owner] += sign * count
-
-    async def _count(self, core: Core) -> None:
+    async def _count(self) -> None:
         """Read the whole store, unless that was done just now."""
+        assert self._store is not None
         async with self._counting:
             if self._stored is not None and self._clock() < self._next:
                 return
             began, stored, time_slice = self._clock(), Stored(Counter(), Counter()), TimeSlice()
             for space in ("entries", "versions"):
                 start = b""
-                while rows := await core.store.scan(space, start, limit=PAGE_ROWS):
+                while rows := await self._store.scan(space, start, limit=PAGE_ROWS):
                     for _, raw in rows:
                         if space == "entries":
                             stored.objects[Entry.unpack(raw).owner] += 1
@@ -174,8 +200,12 @@ class Usage:
 USAGE = Part(Usage)
 
 
-def _added(change: Change) -> Stored:
-    """What the owners of what a change touches have more after it."""
+def _below_zero(counts: Counter[str]) -> Counter[str]:
+    return Counter({owner: count for owner, count in counts.items() if count < 0})
+
+
+def _net(change: Change) -> Stored:
+    """What the owners of what a change touches have more after it, or less."""
     added = Stored(Counter(), Counter())
     for touched in change.touched.values():
         if touched.old is not None:
@@ -185,19 +215,21 @@ def _added(change: Change) -> Stored:
     for space, _, raw in change.puts:
         if space == "versions":
             _count_version(added.bytes, raw)
+    added.bytes.subtract(change.freed)
     return added
 
 
 def _count_version(sizes: Counter[str], raw: bytes) -> None:
     entry = VersionRecord.unpack(raw).entry
-    if entry.content == entry.version:  # else it shares the state of an older one
+    if entry.has_own_state:
         sizes[entry.owner] += entry.size
 
 
 def _over_quota(name: str, owner: str, has: int, more: int, most: int) -> LimitExceeded:
     make_room = {
         "objects": "remove some: what is removed makes room at once",
-        "bytes": "keep fewer versions (emerge retain PATH 1), or ask for more: what can be restored counts",
+        "bytes": "what can be restored counts: purge what was removed (emerge purge PATH), keep fewer versions"
+        " (emerge retain PATH 1), or ask for more",
     }
     return LimitExceeded(
         f"{owner or 'a guest'} has {has:,} {name}, and {more:,} more would be above the quota of {most:,}",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from ..bundles import parse
-from ..errors import Conflict, EmergeError, NotFound
+from ..errors import Conflict, EmergeError, NotFound, PermissionDenied
 from ..filesystem.layout.author import are_all_by
 from ..filesystem.objects.compose import mix_objects, target_is_there
 from ..operations import OWN, Answer, Arguments, Context, Wire, find_operation
 from ..paths import check_name, child_path, split_path
-from ..results import EntryPage, PointerRow
+from ..results import EntryPage, PointerRow, PurgeInfo
 from .batch import Batches, BatchPart
 from .cp import CopyRoutes
 from .directory import DirectoryRoutes
@@ -165,6 +165,18 @@ class ObjectRoutes:
         self._check_whole("removed", args.path)
         removed: int = await self._locator.ask(args.path, "rm", args, context)
         return removed
+
+    async def purge(self, args: Arguments, context: Context) -> PurgeInfo:
+        """Purge at all who have a part: below a path, where the caller may not come, nothing of theirs is."""
+        top, *below = self._locator.parts(args.path)
+        for part in below:
+            self._locator.serving(part.filesystem, part.path)
+        found: PurgeInfo = await self._locator.ask_part(top, "purge", args, context)
+        for part in below:
+            with suppress(PermissionDenied):
+                more: PurgeInfo = await self._locator.ask_part(part, "purge", args, context)
+                found = {"purged": found["purged"] + more["purged"], "bytes": found["bytes"] + more["bytes"]}
+        return found
 
     def _check_whole(self, done: str, path: str) -> None:
         """Check that no volume is at or below a path.

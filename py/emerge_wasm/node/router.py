@@ -117,6 +117,7 @@ class Router:
             "versions": objects.versions,
             "mixin": objects.mixin,
             "rm": objects.remove,
+            "purge": objects.purge,
             "export": objects.export,
             "list": directories.list,
             "pages": objects.follow("pages", unopened=True),

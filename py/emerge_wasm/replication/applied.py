@@ -6,6 +6,7 @@ to another filesystem is marked as BROUGHT: it may come back as it was, or with 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from ..context import Context
@@ -14,7 +15,7 @@ from ..filesystem.change import Change
 from ..filesystem.core import Core
 from ..filesystem.indexes.definitions import read_catalogue
 from ..filesystem.indexes.maintain import finish
-from ..filesystem.layout.ancestry import GONE, LEFT
+from ..filesystem.layout.ancestry import GONE, LEFT, is_purged
 from ..filesystem.layout.catalogue import CATALOGUE
 from ..filesystem.layout.place import ROOT_KEY, Above
 from ..filesystem.layout.record import (
@@ -68,10 +69,12 @@ _NEW = _History(0, "", None)
 
 
 class Applying:
-    """The versions of a page, gathered into one change."""
+    """The versions of a page, gathered into one change. `above`: the directories that what is copied is in; None: it is
+    everything."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, above: Collection[bytes] | None) -> None:
         self._core = core
+        self._way = above
         self._change = Change(dates=core.dates, context=Context(superuser=True, via="cluster"))
         self._before: dict[bytes, _History] = {}
         self._now: dict[bytes, _History] = {}
@@ -82,6 +85,8 @@ class Applying:
         """Whether there is a directory with a rule of retention."""
         self.pruning: list[bytes] = []
         """The keys of versions by which older ones became superfluous, by such rules."""
+        self.purged: list[bytes] = []
+        """The keys of versions that say that something is purged."""
 
     @property
     def is_empty(self) -> bool:
@@ -95,7 +100,9 @@ class Applying:
         """
         record = VersionRecord.unpack(raw)
         entry, key = record.entry, version_key(record.raw[:16], record.entry.version)
-        known = self._now.get(entry.uuid) or await self._known(entry.uuid)
+        known = await self._known_now(entry.uuid)
+        if is_purged(record) and not known.version and await self._is_outside(record.parent):
+            return
         if known.left and entry.version < known.version:
             known = await self._take_back(entry.uuid, known)
         follows = record.parent_revision == known.revision or known.left or not known.version
@@ -115,6 +122,8 @@ class Applying:
         self._link(known.spot, spot, record)
         self._now[entry.uuid] = _history(record, spot)
         self.retains = self.retains or bool(entry.keep)
+        if is_purged(record):
+            self.purged.append(key)
         if record.operation not in KEEPING and known.spot is not None:
             self.pruning.append(key)
 
@@ -187,6 +196,9 @@ class Applying:
         await read_catalogue(core)
         return True
 
+    async def _known_now(self, uuid: bytes) -> _History:
+        return self._now.get(uuid) or await self._known(uuid)
+
     async def _known(self, uuid: bytes) -> _History:
         record = await newest_record(self._core, uuid)
         found = _NEW
@@ -194,6 +206,10 @@ class Applying:
             found = _history(record, _spot(record))
         self._before[uuid] = found
         return found
+
+    async def _is_outside(self, directory: bytes) -> bool:
+        """Whether a directory is not in the copy, as far as is known."""
+        return self._way is not None and (directory in self._way or not (await self._known_now(directory)).version)
 
     async def _add_older(self, key: bytes, raw: bytes, record: VersionRecord) -> None:
         """Add a version that comes before one which is here: of something whose history was not asked for so far."""

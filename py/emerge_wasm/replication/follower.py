@@ -19,8 +19,10 @@ from ..context import Context
 from ..errors import Invalid, NotFound, Unavailable
 from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
+from ..filesystem.layout.ancestry import is_purged
 from ..filesystem.layout.author import is_author_key
-from ..filesystem.layout.record import VersionRecord
+from ..filesystem.layout.record import ROOT, VersionRecord
+from ..filesystem.objects.purge import drop_history
 from ..filesystem.objects.retention import prune_object, prune_tree
 from ..filesystem.tree.find import locate
 from ..paths import join_path
@@ -39,9 +41,9 @@ INTERNAL = Context(superuser=True, via="cluster")
 class Progress:
     """What a copy is of, and how far: the path, the leader's uuid, the position in its log that it has reached.
 
-    `newest` is where the leader's log ended when last heard. `after`: see `LogPage`. `pruning` are keys of
-    versions that made older ones superfluous, which are to go yet; `retains`: there are rules of retention.
-    `indexes` are those of the leader. `as_of`: a moment at which the leader was no further than the copy.
+    `newest` is where the leader's log ended when last heard. `after`: see `LogPage`. `pruning` are keys of versions
+    that made older ones superfluous, which are to go yet, or say that something is purged; `retains`: there are rules
+    of retention. `indexes` are those of the leader. `as_of`: a moment at which the leader was no further than the copy.
     """
 
     path: str
@@ -204,12 +206,13 @@ class Follower:
         await carrier.end()
 
     async def _apply(self, page: LogPage, asked: str) -> None:
-        applying = Applying(self.core)
+        way = {VersionRecord.unpack(raw).raw[:16] for raw in page["above"]}
+        applying = Applying(self.core, None if self.progress.path == "/" else {ROOT, *way})
         for raw in (*page["above"], *page["records"]):
             await applying.add(raw)
         before = self.progress
         retains = before.retains or applying.retains
-        pruning = (*before.pruning, *(applying.pruning if retains else ()))
+        pruning = (*before.pruning, *(applying.pruning if retains else ()), *applying.purged)
         now = replace(
             before,
             leader=page["filesystem"],
@@ -233,11 +236,14 @@ class Follower:
             await adjust_definitions(self.core, now.indexes)
 
     async def _prune(self) -> None:
-        """Thin out the versions of what was changed under a rule of retention, as the leader did."""
+        """Thin out the versions of what was changed under a rule of retention, or purged, as the leader did."""
         if not self.progress.pruning:
             return
         for key in self.progress.pruning:
             (raw,) = await self.core.store.get([("versions", key)])
+            if raw is not None and is_purged(record := VersionRecord.unpack(raw)):
+                await drop_history(self.core, INTERNAL, record)
+                continue
             try:
                 names = await locate(self.core, key[:16])
             except NotFound:  # it was removed, or is not below the path

@@ -10,7 +10,7 @@ from ..errors import NotFound
 from ..filesystem.core import Core
 from ..filesystem.files.fetch import fetch_block
 from ..filesystem.indexes.definitions import read_catalogue
-from ..filesystem.layout.ancestry import LEFT
+from ..filesystem.layout.ancestry import LEFT, is_purged
 from ..filesystem.layout.author import author_rows
 from ..filesystem.layout.catalogue import parse as parse_catalogue
 from ..filesystem.layout.locality import get_versions
@@ -148,11 +148,11 @@ class _Page:
         return found
 
     async def _concerns(self, key: bytes, raw: bytes) -> bool:
-        """Tell whether a version is of something that is there, or takes it away from there."""
+        """Tell whether a version is of something that is there, takes it away, or purges what may have been there."""
         if await self._subtree.has(key[:16]):
             return True
         record = VersionRecord.unpack(raw)
-        return record.operation == "mv" and self._subtree.holds(record.origin)
+        return (record.operation == "mv" and self._subtree.holds(record.origin)) or is_purged(record)
 
     async def _comes_in(self, raw: bytes, *, brought: bool) -> bytes:
         """Return the uuid of what a version brings in whose history a follower may not have; b"" if it does not."""

@@ -7,6 +7,7 @@ rest of the URL may give the path. No operation is named here. `/files/PATH` are
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..codec.value import too_large
+from ..context import asker, queue_of
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..operations import Context, Dispatch, Operation, find_operation
+from ..wire.server import FEW
+from .backlog import Backlog
 from .exchange import ClientGone, Exchange
 from .file_route import METHODS, answer_file
 from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
 from .gate import HTTPRefused
+from .http_protocol import HANG_UP
 from .openapi import describe
 
 PREFIX = "/api/v1"
@@ -64,6 +69,8 @@ class RESTApp:
         self._admit = admit
         self._limits = limits
         self._under_way: dict[Exchange, int] = {}  # and the bytes of its body
+        self._load: Counter[str] = Counter()  # requests under way by principal
+        self.backlog = Backlog()
         routes = {
             "/openapi.json": self._describe,
             "/healthz": self._live,
@@ -96,7 +103,7 @@ class RESTApp:
         return Endpoint(handler, self._exchange)
 
     def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
-        return Exchange(choose_form(request.headers), receive, send, self._limits.beat)
+        return Exchange(choose_form(request.headers), receive, send, self._limits.beat, hang_up_of(request))
 
     async def _describe(self, request: Request, exchange: Exchange) -> None:
         check_method(request, {"GET"})
@@ -117,35 +124,45 @@ class RESTApp:
     async def _file(self, request: Request, exchange: Exchange) -> None:
         context = self._context(request, exchange)
         check_method(request, METHODS)
-        with self._room(exchange):
+        with self._room(exchange, context):
             await answer_file(request, exchange, self._dispatch, context, self._limits.patience)
 
     async def _operate(self, request: Request, exchange: Exchange) -> None:
         context = self._context(request, exchange)
         row = find_row(request)
         check_method(request, {"POST"} if row.changes else {"GET", "POST"})
-        with self._room(exchange):
+        with self._room(exchange, context):
             body = await self._body(request, exchange)
             args = bind(row, given_arguments(row, request, body))
             await exchange.answer(self._dispatch(row.name, args, context))
 
     @contextmanager
-    def _room(self, exchange: Exchange) -> Iterator[None]:
-        """Count the exchange among those under way.
+    def _room(self, exchange: Exchange, context: Context) -> Iterator[None]:
+        """Count the exchange among those under way, for its principal. FEW are everybody's, whatever others have;
+        beyond, one may have no more than are left, so that the first ones leave as much to those who come later.
 
         Raises:
             LimitExceeded: there are too many.
         """
-        limit = self._limits.requests
-        if len(self._under_way) >= limit:
+        limit, account = self._limits.requests, queue_of(asker(context))
+        load = self._load[account]
+        if load >= max(min(FEW, limit), limit - len(self._under_way)):
             raise LimitExceeded(
-                f"{limit} requests are under way", remedy="wait for some to end", limit="requests under way"
+                f"{load} requests of yours are under way, and {len(self._under_way)} in all",
+                remedy="wait for some to end",
+                limit="requests under way",
             )
+        exchange.account, exchange.backlog = account, self.backlog
         self._under_way[exchange] = 0
+        self._load[account] += 1
         try:
             yield
         finally:
             del self._under_way[exchange]
+            self._load[account] -= 1
+            if not self._load[account]:
+                del self._load[account]
+            self.backlog.drop(exchange)
 
     async def _body(self, request: Request, exchange: Exchange) -> bytes:
         """Read the request's body.
@@ -177,6 +194,12 @@ class RESTApp:
             raise LimitExceeded(
                 "too much is being sent here", remedy="try again a little later", limit="request bytes under way"
             )
+
+
+def hang_up_of(request: Request) -> Callable[[], object]:
+    """What ends the connection of a request, whatever waits in it; nothing, where the server has no such thing."""
+    found: Callable[[], object] = request.scope.get("extensions", {}).get(HANG_UP, lambda: None)
+    return found
 
 
 class Endpoint:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Send
 
 from ..errors import EmergeError, Unavailable
 from ..operations import Answer
+from .backlog import Backlog
 from .form import Form, write_error, write_stream_error
 from .gate import HTTPRefused
 
@@ -51,11 +52,17 @@ class Exchange:
     """The answer to one request. `beat` is the longest silence of a stream, in seconds; then it sends a heartbeat.
 
     Before anything is sent of what was asked for, `check` is called, which raises HTTPRefused for a client that may
-    stay no longer.
+    stay no longer. What waits for the client is counted in `backlog`, for `account`; `hang_up` ends the connection.
     """
 
-    def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
+    def __init__(
+        self, form: Form, receive: Receive, send: Send, beat: float, hang_up: Callable[[], object] = lambda: None
+    ) -> None:
         self.check: Callable[[], object] = lambda: None
+        self.account = ""
+        self.backlog = Backlog()
+        self._hang_up = hang_up
+        self._unread = False
         self._form = form
         self._receive = receive
         self._send = send
@@ -67,6 +74,12 @@ class Exchange:
     def stop(self) -> None:
         """End what is under way: the client reads that the server stops."""
         self._stopping = True
+        self._cancel()
+
+    def abort(self) -> None:
+        """End the answer, of which the client takes nothing: nor would it take an error."""
+        self._unread = True
+        self._hang_up()
         self._cancel()
 
     async def answer(self, asked: Answer) -> None:
@@ -101,7 +114,7 @@ class Exchange:
     async def send(self, status: int, media_type: str, body: bytes, more: dict[str, str] | None = None) -> None:
         """Send a whole answer, with its length."""
         await self.begin(status, {"content-type": media_type, "content-length": str(len(body)), **(more or {})})
-        await self._send({"type": "http.response.body", "body": body})
+        await self._count(body, more_body=False)
 
     async def begin(self, status: int, headers: dict[str, str]) -> None:
         """Send the head of an answer. What it is about is not kept by browsers, unless the headers say so."""
@@ -122,7 +135,7 @@ class Exchange:
             if not task.done():
                 raise ClientGone
             if task.cancelled():
-                raise stops()
+                raise ClientGone if self._unread else stops()
             return task.result()
         finally:
             for each in (task, gone):
@@ -134,7 +147,7 @@ class Exchange:
             pass
 
     async def _stream(self, items: AsyncIterator[object]) -> None:
-        pump = Pump(items, self._form.item)
+        pump = Pump(items, self._form.item, self._keep)
         await self.attended(self._pour(pump))
 
     async def _pour(self, pump: Pump) -> None:
@@ -147,6 +160,7 @@ class Exchange:
             await self.begin(200, {"content-type": self._form.stream_type})
             begun = True
             await self._pass_on(data)
+            self.backlog.take(self, len(data))
             await self._follow(pump)
             last = self._form.end if pump.error is None else write_stream_error(self._form, pump.error)
             await self.finish(last)
@@ -167,10 +181,21 @@ class Exchange:
             data = await pump.take(self._beat)
             self.check()
             await self._pass_on(data or (b"" if pump.done else self._form.beat))
+            self.backlog.take(self, len(data))
 
     async def _pass_on(self, data: bytes) -> None:
         if data:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _count(self, data: bytes, *, more_body: bool) -> None:
+        """Send some of an answer, which waits here until the client takes it."""
+        self._keep(len(data))
+        await self._send({"type": "http.response.body", "body": data, "more_body": more_body})
+        self.backlog.take(self, len(data))
+
+    def _keep(self, size: int) -> None:
+        if not self._unread:
+            self.backlog.add(self, size)
 
     async def pour(self, parts: AsyncIterator[bytes]) -> None:
         """Send the body whose head was sent, as fast as the client takes it."""
@@ -179,7 +204,8 @@ class Exchange:
     async def _pour_parts(self, parts: AsyncIterator[bytes]) -> None:
         async for part in parts:
             self.check()
-            await self._pass_on(part)
+            if part:
+                await self._count(part, more_body=True)
         await self.finish(b"")
 
     async def finish(self, data: bytes) -> None:
@@ -188,9 +214,12 @@ class Exchange:
 
 
 class Pump:
-    """Take the items of a stream ahead of the client, so that many are sent at once."""
+    """Take the items of a stream ahead of the client, so that many are sent at once. `keep` is told their bytes."""
 
-    def __init__(self, items: AsyncIterator[object], write: Callable[[object], bytes]) -> None:
+    def __init__(
+        self, items: AsyncIterator[object], write: Callable[[object], bytes], keep: Callable[[int], None]
+    ) -> None:
+        self._keeping = keep
         self.error: BaseException | None = None
         self.done = False
         self.waiting = 0  # bytes
@@ -230,6 +259,7 @@ class Pump:
     async def _keep(self, data: bytes) -> None:
         self._chunks.append(data)
         self.waiting += len(data)
+        self._keeping(len(data))
         self._filled.set()
         if self.waiting > BUFFER:
             self._emptied.clear()

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Send
 
 from ..errors import Invalid
 from ..operations import Answer, Dispatch, Wire
-from .app import Admit, RequestLimits, RESTApp, check_method, media_type
+from .app import Admit, RequestLimits, RESTApp, check_method, hang_up_of, media_type
 from .exchange import Exchange
 from .form import JSON, Form, parse_json, read_context, write_json
 from .gate import HTTPRefused
@@ -42,14 +42,14 @@ class GraphQLApp(RESTApp):
         return [Route(path, endpoint) for path in (PREFIX, PREFIX + "/{path:path}")]
 
     def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
-        return _Exchange(_form(request), receive, send, self._limits.beat)
+        return _Exchange(_form(request), receive, send, self._limits.beat, hang_up_of(request))
 
     async def _answer(self, request: Request, exchange: Exchange) -> None:
         context = self._admit(request)
         exchange.check = lambda: self._admit(request)
         check_method(request, {"POST"})
         context = context.narrowed(read_context(request.headers.get("emerge-context")))
-        with self._room(exchange):
+        with self._room(exchange, context):
             if media_type(request) != JSON:
                 raise HTTPRefused(415, Invalid("the body is not JSON", remedy=f"send Content-Type: {JSON}"))
             asked = read_request(await self._body(request, exchange))

@@ -12,6 +12,7 @@ import re
 
 import h11
 from h11._receivebuffer import ReceiveBuffer
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger("emerge.rest")
@@ -53,6 +54,10 @@ class StrictBuffer(ReceiveBuffer):
         return lines
 
 
+HANG_UP = "emerge.hang_up"
+"""The extension of ASGI by which an application ends a connection at once, with all that waits in it."""
+
+
 class HttpProtocol(H11Protocol):
     """One connection. It ends when a head takes too long."""
 
@@ -61,6 +66,13 @@ class HttpProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's has it
         self.conn._receive_buffer = StrictBuffer()
         super().connection_made(transport)
+        served = self.app
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[HANG_UP] = transport.abort
+            await served(scope, receive, send)
+
+        self.app = app
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -137,6 +137,11 @@ class Workload:
         file.seek(0)
         await client.load(file, f"/loaded/{self.source.randrange(1000)}")
 
+    async def purge(self, client: Client) -> None:
+        path = self.path()
+        await client.rm(path, recursive=True)
+        await client.purge(self.source.choice((path, path, "/", "/a")))
+
 
 OPERATIONS: dict[str, Callable[[Workload, Client], Awaitable[object]]] = {
     "store": Workload.store,
@@ -146,6 +151,7 @@ OPERATIONS: dict[str, Callable[[Workload, Client], Awaitable[object]]] = {
     "refer": Workload.refer,
     "restore": Workload.restore,
     "restore removed": Workload.restore_removed,
+    "purge": Workload.purge,
     "archive": Workload.archive,
     "archive from elsewhere": Workload.archive_from_elsewhere,
     "run": lambda self, client: client.run(self.path(), "sell", 0),

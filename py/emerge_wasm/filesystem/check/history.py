@@ -11,7 +11,7 @@ from ...errors import EmergeError
 from ...paths import child_path
 from ...store import Store, prefix_end
 from ..indexes.maintain import reference_key
-from ..layout.ancestry import GONE, LEFT
+from ..layout.ancestry import GONE, LEFT, is_purged
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, link_key, link_value, size_of, version_key
@@ -134,9 +134,12 @@ def _check_versions(history: History) -> None:
 async def _check_states(store: Store, history: History) -> None:
     """Check that every version has its state; large ones, in `states`, are read one at a time."""
     sizes: dict[int, int | None] = {}
+    purged = max((number for number, kept in history.kept.items() if is_purged(kept.record)), default=0)
     for number, kept in history.kept.items():
         content = kept.entry.content
         if kept.entry.is_directory or kept.record.operation == LEFT:  # nobody sees the state of what has left
+            continue
+        if is_purged(kept.record) or number < purged:
             continue
         if content not in sizes:
             held = history.kept.get(content)

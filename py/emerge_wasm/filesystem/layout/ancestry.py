@@ -18,6 +18,11 @@ LEFT = "left"
 GONE = frozenset((REMOVED, LEFT))
 
 
+def is_purged(record: VersionRecord) -> bool:
+    """Whether a version says that what was removed is purged: it belongs to no tree that could be restored."""
+    return record.operation == REMOVED and not record.origin
+
+
 class DirectoryGone(Exception):
     """A directory, or one above it, was removed."""
 

@@ -148,6 +148,11 @@ class Entry(NamedTuple):
         return self.type == DIRECTORY
 
     @property
+    def has_own_state(self) -> bool:
+        """Whether this version has a state of its own, and does not share that of an older one."""
+        return self.content == self.version
+
+    @property
     def state_size(self) -> int:
         """About how many bytes the state has."""
         if self.type != BLOB:

@@ -14,7 +14,7 @@ from ...context import Context
 from ...errors import Invalid
 from ...paths import child_path
 from ..change import Change
-from ..commit import commit, retry
+from ..commit import commit, commit_dropped, retry
 from ..core import Core
 from ..layout import access
 from ..layout.moment import format_date
@@ -75,8 +75,7 @@ async def prune(core: Core, change: Change, entry: Entry, rule: str) -> None:
         leaned_on.add(old[-1][1].entry.content)
     for key, record in old:
         if record.entry.version not in leaned_on:
-            change.delete("versions", key)
-            change.delete("states", key)
+            change.drop_version(key, record.entry)
 
 
 async def retain(core: Core, context: Context, path: str, keep: str | None) -> str:
@@ -118,4 +117,4 @@ async def prune_object(core: Core, context: Context, names: PathNames, entry: En
             await prune(core, change, entry or place.entry, rule_of(place))
         if not change.deletes:
             return
-        await core.store.commit(change)
+        await commit_dropped(core, change)

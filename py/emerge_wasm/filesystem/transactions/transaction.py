@@ -210,6 +210,7 @@ def _inside(core: Core, store: Store, dates: Dates) -> Core:
         core.catalogue,
         dispatch=core.dispatch,
         known_bundles=set(core.known_bundles),
+        settled=[],
         parts=core.parts,
     )
 
@@ -261,7 +262,7 @@ async def _whole_inside(
 
 @asynccontextmanager
 async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIterator[None]:
-    before = found.overlay.size
+    before, settled = found.overlay.size, len(found.core.settled or ())
     try:
         with found.overlay.attempt():
             yield
@@ -272,6 +273,7 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
         raise await overtaken(core, context, error.space, error.key) from None
     except BaseException:
         found.core.known_bundles = set(core.known_bundles)  # the attempt may have put some, which are undone
+        del (found.core.settled or [])[settled:]
         raise
 
 
@@ -325,6 +327,8 @@ async def settle_all(core: Core, found: Transaction, call: Call | None, result: 
         await prune(core, batch, call.digest)
         call.put(core, batch, result)
     positions = await commit_batch(core, batch)
+    for call_back in found.core.settled or ():
+        call_back()
     if found.core.catalogue != core.catalogue:
         await read_catalogue(core)
     return positions, result

@@ -13,7 +13,7 @@ from ...paths import DEPTH_LIMIT, child_path, join_path, split_path
 from ...results import PointerRow
 from ..core import Core
 from ..layout import access
-from ..layout.ancestry import LEFT
+from ..layout.ancestry import LEFT, is_purged
 from ..layout.ancestry import REMOVED as REMOVED
 from ..layout.locality import get_entries
 from ..layout.moment import read_moment
@@ -176,6 +176,8 @@ async def locate(core: Core, uuid: bytes, moment: str = "") -> PathNames:
             raise NotFound(f"the object {uuid.hex()} is on another node now", path=f"/registry/{uuid.hex()}")
         if record.operation == REMOVED:
             path = join_path(*split_path(record.directory), record.entry.name)
+            if is_purged(record):
+                raise NotFound(f"the object {uuid.hex()} was removed from {path}, and purged", path=path)
             raise NotFound(
                 f"the object {uuid.hex()} was removed from {path}", path=path, remedy=f"restore {path} brings it back"
             )

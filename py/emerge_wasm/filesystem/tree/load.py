@@ -10,6 +10,7 @@ from ...results import VersionRow
 from ...store import prefix_end
 from ..core import Core
 from ..layout.access import readable
+from ..layout.ancestry import is_purged
 from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
 from ..layout.record import Entry, VersionRecord, entry_key, version_key
@@ -75,6 +76,11 @@ async def load_state(core: Core, entry: Entry, path: str) -> bytes:
     return state
 
 
+def shown_operation(record: VersionRecord) -> str:
+    """The name of the operation that made a version, for a caller."""
+    return "purge" if is_purged(record) else record.operation
+
+
 def wire_version(core: Core, record: VersionRecord) -> VersionRow:
     """Return a version as operations answer it: its pointer, author, operation and where it came from."""
     pointer = record.entry.wire(record.directory, core.node)
@@ -82,7 +88,7 @@ def wire_version(core: Core, record: VersionRecord) -> VersionRow:
     made: VersionRow = {
         **pointer,
         "author": record.author,
-        "operation": record.operation,
+        "operation": shown_operation(record),
         "from": origin,
         "cause": record.cause,
     }

@@ -1,4 +1,6 @@
-"""List /registry: every uuid ever assigned, with the path of its object, or its last one when it was removed."""
+"""List /registry: every uuid ever assigned, with the path of its object, or its last one when it was removed. What was
+purged is left out.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from ...errors import Invalid
 from ...paths import DEPTH_LIMIT, child_path
 from ...results import EntryPage, PointerRows
 from ..core import Core
-from ..layout.ancestry import GONE, LEFT
+from ..layout.ancestry import GONE, LEFT, is_purged
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.record import ROOT, VersionRecord
 from .find import REMOVED, may_see
@@ -27,6 +29,8 @@ async def list_registry(core: Core, context: Context, cursor: str, limit: int) -
     while True:
         found = await _newest_after(core, after)
         for record in found:
+            if is_purged(record):
+                continue
             removed = record.operation == REMOVED
             path = record.directory if removed else await _path_to(core, record, paths)
             if path is not None and await may_see(core, context, record):

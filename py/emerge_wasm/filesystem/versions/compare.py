@@ -15,10 +15,11 @@ from ..change import Change
 from ..commit import commit, is_full, retry
 from ..core import Core
 from ..layout import access
+from ..layout.ancestry import is_purged
 from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
 from ..layout.place import Above, PathNames, Place
-from ..layout.record import ROOT, Entry, VersionRecord, entry_key
+from ..layout.record import ROOT, Entry, VersionRecord, entry_key, version_key
 from ..objects.write import Write, change_objects
 from ..time_slice import TimeSlice
 from ..tree.find import REMOVED, find, find_place, find_version, name
@@ -113,6 +114,7 @@ async def _link_again(
     entry = gone.entry
     if not entry.is_directory:
         entry = entry._replace(refs=len(references_in(await load_state(core, entry, entry.name))))
+    change.expect("versions", version_key(entry.uuid, entry.version + 1), None)  # it is not purged meanwhile
     entry = change.record(entry, above.parent, directory, "restore")
     change.link(above, entry, None)
     return entry
@@ -147,7 +149,7 @@ async def _last_there(core: Core, parent: bytes, name: str, moment: str) -> Vers
     last: dict[bytes, VersionRecord] = {}
     for uuid in dict.fromkeys(key[-24:-8] for key, _ in rows):
         record = await newest_record(core, uuid)
-        if record is not None and record.operation == REMOVED and record.parent == parent:
+        if record is not None and record.operation == REMOVED and record.parent == parent and not is_purged(record):
             last[uuid] = record
     found = [record for record in last.values() if not moment or record.entry.date > moment]
     return (min if moment else max)(found, key=lambda record: record.entry.date, default=None)

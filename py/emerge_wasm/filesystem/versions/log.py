@@ -15,7 +15,7 @@ from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.log import newest_position
 from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
 from ..tree.find import may_see
-from ..tree.load import check_limit, wire_version
+from ..tree.load import check_limit, shown_operation, wire_version
 
 
 async def changes(core: Core, context: Context, since: int, limit: int) -> ChangePage:
@@ -55,7 +55,7 @@ def _wire_change(core: Core, position: int, record: VersionRecord) -> ChangeRow:
         }
     return {
         "position": position,
-        "operation": record.operation,
+        "operation": shown_operation(record),
         "path": child_path(record.directory, pointer["name"]),
         "from": record.origin if record.operation in ("cp", "mv") else "",
         "pointer": pointer,
