@@ -46,7 +46,7 @@ def spoilt(value: Any, dice: random.Random) -> Any:
 
 def announced(message: Wire, dice: random.Random) -> bytes:
     """The bytes of such a message, spoilt as a value or as bytes, or noise. One that is longer than may be ends the
-    connection, after which nothing of that peer is heard."""
+    connection, see below."""
     for _ in range(dice.choice([0, 1, 1, 2, 3])):
         message = spoilt(message, dice)
     try:
@@ -113,3 +113,25 @@ async def test_any_announcement_is_heard_or_ignored(start_node: StartNode, caplo
     await eventually(lambda: sorted(names(a.cluster)) == ["b", "c"], 15)
     await eventually(lambda: sorted(names(c.cluster)) == ["a", "b"], 15)
     assert not failed and not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("over", [1, 8 << 20])
+async def test_who_announces_more_than_may_be_is_heard_again(start_node: StartNode, over: int) -> None:
+    a, b = await two(start_node)
+    speaker, listener = broadcast_of(b), broadcast_of(a)
+    hear, heard = listener._hear, 0
+
+    def marked(message: Wire, node: str) -> None:
+        nonlocal heard
+        heard = max(heard, message.get("sent", 0)) if message.get("kind") == "mark" else heard
+        hear(message, node)
+
+    listener._hear = marked
+    assert speaker._speaker is not None
+    for turn in range(1, 4):
+        speaker._speaker.send([bytes(MESSAGE_LIMIT + over)])
+        async with asyncio.timeout(60):
+            while heard < turn:
+                speaker.say({"kind": "mark", "sent": turn})
+                await asyncio.sleep(0.02)
+    await eventually(lambda: names(a.cluster) == ["b"], 15)

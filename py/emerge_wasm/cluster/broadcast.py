@@ -22,7 +22,7 @@ from .authenticator import Authenticator, KeyChange
 from .listener import Listener
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
-"""Bytes; ZeroMQ disconnects a peer that sends more."""
+"""Bytes; ZeroMQ disconnects a peer that sends more, which is listened to again after a while."""
 
 
 class Broadcast:

@@ -19,7 +19,10 @@ from ..errors import EmergeError
 log = logging.getLogger("emerge.cluster")
 
 AGAIN_SECONDS = 0.5
-"""How long to wait when the peer showed none of its keys, or does not know ours."""
+"""How long to wait when the peer showed none of its keys, does not know ours, or sent what ends a connection."""
+
+_GOES_ON = zmq.Event.CONNECT_DELAYED | zmq.Event.CONNECT_RETRIED | zmq.Event.CONNECTED
+"""What ZeroMQ tells when it connects again by itself; not so after a message that is longer than may be."""
 
 _FAILED = zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
 
@@ -64,18 +67,18 @@ class Listener:
             socket.setsockopt(option, value)
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._keys.protect(socket)
-        monitor = None
+        events = zmq.Event.DISCONNECTED | _GOES_ON
         if self._keys.credential is not None:
-            monitor = socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | _FAILED)
+            events |= zmq.Event.HANDSHAKE_SUCCEEDED | _FAILED
+        monitor = socket.get_monitor_socket(events)
         try:
             socket.connect(self._keys.endpoint)
         except zmq.ZMQError:
-            if monitor is not None:
-                socket.disable_monitor()
-                monitor.close(0)
+            socket.disable_monitor()
+            monitor.close(0)
             socket.close(0)
             raise
-        self._monitor = DrainedSocket(monitor, self._observe) if monitor is not None else None
+        self._monitor = DrainedSocket(monitor, self._observe)
         self._socket = DrainedSocket(socket, self._hear)
 
     def _hear(self, frames: list[bytes]) -> None:
@@ -83,18 +86,31 @@ class Listener:
             self._receive(frames[-1])
 
     def _observe(self, frames: list[bytes]) -> None:
-        if int.from_bytes(frames[0][:2], "little") == zmq.Event.HANDSHAKE_SUCCEEDED:
+        event = zmq.Event(int.from_bytes(frames[0][:2], "little"))
+        if event == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._keys.fits()
-            return
-        self.close()
-        if self._keys.again():
-            self._connect()
+        elif event == zmq.Event.DISCONNECTED:
+            self._wait()
+        elif event & _GOES_ON:
+            if self._again is not None:
+                self._again.cancel()
         else:
-            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
+            self.close()
+            if self._keys.again():
+                self._connect()
+            else:
+                self._wait()
+
+    def _wait(self) -> None:
+        """Try again in a while, unless ZeroMQ does."""
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
 
     def _try_again(self) -> None:
+        self.close()
         try:
             self.open()
         except (EmergeError, zmq.ZMQError) as error:
             log.warning("a node that announces at %s is not heard: %s", self._keys.endpoint, error)
-            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
+            self._wait()
