@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,12 +13,18 @@ import pytest_asyncio
 
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import encode
-from emerge_wasm.errors import EmergeError
+from emerge_wasm.errors import Conflict, EmergeError, Invalid
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.objects import EmergeFile
 from emerge_wasm.operations import TABLE, Context
 from emerge_wasm.stores.memory import MemoryStore
+from tests.node.conftest import Connect, StartNode, eventually, names
+from tests.node.conftest import connect as connect
+from tests.node.conftest import stack as stack
+from tests.node.conftest import start_node as start_node
+from tests.scale import sample
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,13 +64,7 @@ async def bob() -> AsyncIterator[Client]:
     """Someone who may do all in / and read nothing in /closed, in which /closed/there and /closed/inner/deep are."""
     filesystem = await Filesystem.open(MemoryStore(), node="here")
     owner = Client(LocalTransport(filesystem, Context("anna", superuser=True)))
-    for path in ("/closed", "/closed/inner"):
-        for name in ("there", "deep"):
-            await owner.store(EmergeFile(name=name, path=path, data=[1], perms="rwxrwxrwx"))
-    await owner.store(EmergeFile(name="open", path="/", data=1, perms="rwxrwxrwx"))
-    await owner.chmod("/", "rwxrwxrwx")
-    await owner.chmod("/closed/inner", "rwxrwxrwx")
-    await owner.chmod("/closed", "rwx------")
+    await fill(owner)
     yield Client(LocalTransport(filesystem, Context("bob")))
     await filesystem.close()
 
@@ -97,16 +99,27 @@ def cases() -> list[tuple[str, str]]:
     ]
 
 
+PAIRS = [
+    ("/closed/there", "/closed/nope!"),
+    ("/closed/inner/deep", "/closed/inner/nope"),
+    ("/closed/inner/deep", "/closed/outer/deep"),
+    ("/closed/there.data", "/closed/nope.data"),
+]
+
+
+async def fill(owner: Client) -> None:
+    """Store /closed/there and /closed/inner/deep, which bob may not see, and /open, which he may."""
+    for path in ("/closed", "/closed/inner"):
+        for name in ("there", "deep"):
+            await owner.store(EmergeFile(name=name, path=path, data=[1], perms="rwxrwxrwx"))
+    await owner.store(EmergeFile(name="open", path="/", data=1, perms="rwxrwxrwx"))
+    await owner.chmod("/", "rwxrwxrwx")
+    await owner.chmod("/closed/inner", "rwxrwxrwx")
+    await owner.chmod("/closed", "rwx------")
+
+
 @pytest.mark.parametrize(("name", "argument"), cases())
-@pytest.mark.parametrize(
-    ("there", "missing"),
-    [
-        ("/closed/there", "/closed/nope!"),
-        ("/closed/inner/deep", "/closed/inner/nope"),
-        ("/closed/inner/deep", "/closed/outer/deep"),
-        ("/closed/there.data", "/closed/nope.data"),
-    ],
-)
+@pytest.mark.parametrize(("there", "missing"), PAIRS)
 async def test_what_is_hidden_answers_as_what_is_not_there(
     bob: Client, name: str, argument: str, there: str, missing: str
 ) -> None:
@@ -116,3 +129,73 @@ async def test_what_is_hidden_answers_as_what_is_not_there(
         code, text = await answer(bob, name, args)
         said.append((code, text.replace(path, "PATH")))
     assert said[0] == said[1]
+
+
+class AsBob:
+    """A connection to a node on which everything is asked as bob."""
+
+    def __init__(self, transport: ZeroMQTransport) -> None:
+        self._transport = transport
+
+    async def call(self, name: str, args: Sequence[Any], context: dict[str, Any]) -> Any:
+        return await self._transport.call(name, args, {"as": "bob"})
+
+    def stream(self, name: str, args: Sequence[Any], context: dict[str, Any]) -> AsyncIterator[Any]:
+        return self._transport.stream(name, args, {"as": "bob"})
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("volumes", sample([("/closed", ""), ("", "/closed/inner"), ("/closed", "/closed/inner")], 3))
+async def test_on_three_nodes_too_whichever_is_asked(
+    start_node: StartNode, connect: Connect, volumes: tuple[str, str]
+) -> None:
+    a = await start_node("a")
+    await a.volumes.found()
+    others = []
+    for name, path in zip("bc", volumes, strict=True):
+        others.append(await start_node(name, (a.endpoint,), mount=(path,) if path else ()))
+        await eventually(lambda: len(names(a.cluster)) == len(others), 10)
+    await eventually(lambda: len(names(others[0].cluster)) == 2, 10)
+    owner = Client(connect(a.endpoint))
+    await fill(owner)
+    asked = [Client(AsBob(connect(node.endpoint))) for node in (a, *others)]
+    told = []
+    for number, ((name, argument), (there, missing)) in enumerate(product(cases(), PAIRS)):
+        said = []
+        for path in (there, missing):
+            for left in [each.name for each in await owner.list("/") if each.name not in ("closed", "open")]:
+                await owner.rm(f"/{left}", recursive=True)
+            with suppress(Conflict, Invalid):
+                await owner.store(EmergeFile(name="open", path="/", data=1, perms="rwxrwxrwx"))
+            code, text = await answer(
+                asked[number % 3], name, {**GIVEN, **dict.fromkeys(PATHS, "/open"), argument: path}
+            )
+            said.append((code, text.replace(path, "PATH")))
+        if said[0] != said[1]:
+            told.append((name, argument, there, missing, "abc"[number % 3], said))
+    assert told == []
+
+
+async def test_a_unique_index_tells_that_a_value_is_taken_and_not_where() -> None:
+    filesystem = await Filesystem.open(MemoryStore(), node="here")
+    owner = Client(LocalTransport(filesystem, Context("anna", superuser=True)))
+    await owner.store(EmergeFile(name="seen", path="/shop", data="a", perms="rwxrwxrwx"))
+    for path in ("/shop/closed", "/shop/closed/inner"):
+        await owner.store(EmergeFile(name="hidden", path=path, data=path, perms="rwxrwxrwx"))
+    await owner.chmod("/shop", "rwxrwxrwx")
+    await owner.chmod("/shop/seen", "rwxr--r--")
+    await owner.chmod("/shop/closed", "rwx------")
+    await owner.chmod("/", "rwxrwxrwx")
+    await owner.index("/shop", "data", unique=True)
+    bob = Client(LocalTransport(filesystem, Context("bob")))
+    said = []
+    for value in ("/shop/closed", "/shop/closed/inner"):
+        with pytest.raises(Conflict) as caught:
+            await bob.store(EmergeFile(name="own", path="/shop", data=value))
+        said.append((caught.value.message, caught.value.path, caught.value.remedy, caught.value.details))
+    assert said[0] == said[1] and said[0][1] is None and "another object" in said[0][0]
+    with pytest.raises(Conflict, match="/shop/seen has the same data already"):
+        await bob.store(EmergeFile(name="own", path="/shop", data="a"))
+    await filesystem.close()

@@ -153,8 +153,8 @@ async def invoke(
     with it.
     """
     if found is None:
-        runner_of(core, path)
         found = await find(core, context, path, "x")
+        runner_of(core, path)
     if found.entry.is_directory:
         raise Invalid(f"{found.path} is a directory", path=found.path, remedy="name an object in it")
     async with OBJECT_LOCKS.of(core).take(found.uuid.hex(), context.runs, found.path) as waited:

@@ -36,8 +36,8 @@ async def run(
     core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None, receipt: bool
 ) -> object:
     ask = make_request(path, method, list(args or []), dict(kwargs or {}))
-    runner_of(core, path)
     found = await find(core, context, path, "x")
+    runner_of(core, path)
     if found.entry.is_directory:
         return await _run_all(core, context, path, ask, receipt)
     done = await invoke(core, context, path, ask, found=found)
@@ -71,8 +71,8 @@ async def query(core: Core, context: Context, path: str) -> object:
 
 
 async def readobject(core: Core, context: Context, path: str) -> AsyncGenerator[bytes, None]:
-    runner_of(core, path)
     found = await find(core, context, path, "x")
+    runner_of(core, path)
     feed = Feed(PARTS)
 
     async def work(feed: Feed) -> None:
@@ -90,8 +90,8 @@ async def readobject(core: Core, context: Context, path: str) -> AsyncGenerator[
 async def _events(
     core: Core, context: Context, path: str, ask: RunRequest, *, tell: bool = False
 ) -> AsyncGenerator[Wire, None]:
-    runner_of(core, path)
     found = await find(core, context, path, "x")
+    runner_of(core, path)
     feed = Feed()
     if found.entry.is_directory:
         found = await find(core, context, path, "rx")
