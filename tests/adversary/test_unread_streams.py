@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import Mount
@@ -125,7 +127,7 @@ async def test_what_waits_by_http_is_bounded_in_bytes_and_the_longest_unread_end
         return Context(bearer(connection) or "")
 
     app = RESTApp(service.dispatch, admit, RequestLimits(beat=60))
-    app.backlog = Backlog(BOUND)
+    app.backlog = Backlog(BOUND, patience=0)
     server = HttpServer(Starlette(routes=[Mount(PREFIX, app)]), "127.0.0.1", 0, ws="none", lifespan="off")
     url = await server.start()
     port = int(url.rpartition(":")[2])
@@ -147,3 +149,56 @@ async def test_what_waits_by_http_is_bounded_in_bytes_and_the_longest_unread_end
         stream.close()
     await eventually(lambda: service.open == 0 and len(app.backlog) == 0)
     await server.stop()
+
+
+class Reading:
+    """A reader, who may be ended."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+        self.kept = 0
+        self.ended = False
+
+    def abort(self) -> None:
+        self.ended = True
+
+
+@given(
+    moves=st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from(["add", "take", "wait"]), st.integers(1, 60)), max_size=60
+    )
+)
+def test_who_reads_is_ended_only_beyond_all_bounds_and_nobody_for_others(moves: list[tuple[int, str, int]]) -> None:
+    now = 0.0
+    backlog = Backlog(100, 5.0, lambda: now)
+    readers = [Reading("anna" if number % 2 else "bert") for number in range(6)]
+    moved = dict.fromkeys(readers, 0.0)
+    for number, what, size in moves:
+        reader = readers[number]
+        if what == "wait":
+            now += size / 10
+        elif reader.ended:
+            continue
+        elif what == "add":
+            before = {each: each.ended for each in readers}
+            moved[reader] = now if not reader.kept else moved[reader]
+            reader.kept += size
+            backlog.add(reader, size)
+            same = [each for each in readers if each.account == reader.account]
+            total = sum(each.kept for each in same if not before[each])
+            for each in readers:
+                if each.ended and not before[each]:
+                    assert each.account == reader.account and each is not reader and total > 100
+                    assert now - moved[each] >= 5 or total > 400
+            left = [each for each in same if not each.ended and each.kept and each is not reader]
+            if sum(each.kept for each in same if not each.ended) > 100:
+                assert all(now - moved[each] < 5 for each in left)
+        else:
+            size = min(size, reader.kept)
+            reader.kept -= size
+            moved[reader] = now
+            backlog.take(reader, size)
+        assert len(backlog) == sum(each.kept for each in readers if not each.ended)
+    for reader in readers:
+        backlog.drop(reader)
+    assert len(backlog) == 0

@@ -114,7 +114,11 @@ class Exchange:
     async def send(self, status: int, media_type: str, body: bytes, more: dict[str, str] | None = None) -> None:
         """Send a whole answer, with its length."""
         await self.begin(status, {"content-type": media_type, "content-length": str(len(body)), **(more or {})})
-        await self._count(body, more_body=False)
+        self._keep(len(body))
+        pieces = [body[at : at + BUFFER] for at in range(0, len(body), BUFFER)] or [b""]
+        for number, piece in enumerate(pieces, 1):  # by which it is seen that it is read
+            await self._send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
+            self.backlog.take(self, len(piece))
 
     async def begin(self, status: int, headers: dict[str, str]) -> None:
         """Send the head of an answer. What it is about is not kept by browsers, unless the headers say so."""
@@ -187,12 +191,6 @@ class Exchange:
         if data:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _count(self, data: bytes, *, more_body: bool) -> None:
-        """Send some of an answer, which waits here until the client takes it."""
-        self._keep(len(data))
-        await self._send({"type": "http.response.body", "body": data, "more_body": more_body})
-        self.backlog.take(self, len(data))
-
     def _keep(self, size: int) -> None:
         if not self._unread:
             self.backlog.add(self, size)
@@ -204,8 +202,9 @@ class Exchange:
     async def _pour_parts(self, parts: AsyncIterator[bytes]) -> None:
         async for part in parts:
             self.check()
-            if part:
-                await self._count(part, more_body=True)
+            self._keep(len(part))
+            await self._pass_on(part)
+            self.backlog.take(self, len(part))
         await self.finish(b"")
 
     async def finish(self, data: bytes) -> None:
