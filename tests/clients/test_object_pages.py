@@ -1,17 +1,28 @@
-"""Objects of a directory come by the page; the next page is asked for while one is made into instances."""
+"""Objects of a directory come by the page; the next page is asked for while one is made into instances.
+
+By each of the two ways: page by page, and as the cells' kernel gets them, which the page's reads ahead.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from random import Random
+from typing import NamedTuple
 
 import pytest
 
 from emerge_wasm import EmergeFile
+from emerge_wasm.browser.cells import CellsKernel
+from emerge_wasm.browser.console.page_link import PageLink
+from emerge_wasm.browser.console.trace import TracedTransport
+from emerge_wasm.browser.guests.consent import Consent
+from emerge_wasm.browser.guests.link_host import PAGES
 from emerge_wasm.clients import Client, reads
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.operations import Context, Values, Wire
+from emerge_wasm.operations import Context, Transport, Values, Wire
 from emerge_wasm.stores.memory import MemoryStore
 
 
@@ -32,13 +43,48 @@ class Counted(LocalTransport):
             self.under_way -= 1
 
 
-@pytest.fixture
-async def counted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
+class Way(NamedTuple):
+    """A way to a filesystem: `ahead` is how many pages may be read that nobody has asked for."""
+
+    transport: Transport
+    counted: Counted
+    ahead: int
+
+
+@pytest.fixture(params=["by the page", "ahead"])
+async def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
     monkeypatch.setattr(reads, "PAGE", 6)
     monkeypatch.setattr(reads, "TOGETHER", 2)
     filesystem = await Filesystem.open(MemoryStore(), node="here")
-    yield Counted(filesystem, Context("tester", superuser=True))
+    counted = Counted(filesystem, Context("tester", superuser=True))
+    if request.param == "ahead":
+        yield Way(TracedTransport("local", _linked(counted)), counted, PAGES + 2)
+    else:
+        yield Way(counted, counted, 0)
     await filesystem.close()
+
+
+def _linked(place: Transport) -> Transport:
+    """The transport of the cells' kernel to the page's, both in this loop."""
+    loop = asyncio.get_running_loop()
+
+    async def refuse(*_: object) -> str:
+        raise AssertionError("nothing is asked")
+
+    def hear(data: bytes) -> None:
+        link.hear(data)
+
+    kernel = CellsKernel(hear, {"local": place}, Consent(lambda event: None), lambda number: None, refuse)
+    link = PageLink(lambda data: loop.call_soon(kernel.hear, data))
+    return link.filesystems["local"]
+
+
+async def _at_rest(counted: Counted) -> None:
+    """Wait until nothing is under way."""
+    async with asyncio.timeout(10):
+        await asyncio.sleep(0)
+        while counted.under_way or len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  # whatever ends last
+            await asyncio.sleep(0)
 
 
 async def fill(client: Client, count: int) -> list[str]:
@@ -49,31 +95,65 @@ async def fill(client: Client, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("count", range(20))
-async def test_all_come_once_in_their_order(counted: Counted, count: int) -> None:
-    async with Client(counted) as client:
+async def test_all_come_once_in_their_order(way: Way, count: int) -> None:
+    async with Client(way.transport) as client:
         names = await fill(client, count)
         assert [each.name async for each in client.objects("/d")] == names
-        assert counted.asked == count // 6 + 1
+        assert way.counted.asked == count // 6 + 1
 
 
 @pytest.mark.parametrize("taken", range(1, 15))
-async def test_who_leaves_early_has_at_most_one_page_too_many_and_nothing_under_way(
-    counted: Counted, taken: int
-) -> None:
-    async with Client(counted) as client:
-        names = await fill(client, 18)
+async def test_who_leaves_early_has_few_pages_too_many_and_nothing_under_way(way: Way, taken: int) -> None:
+    async with Client(way.transport) as client:
+        names = await fill(client, 96)
         objects = client.objects("/d")
         assert [(await anext(objects)).name for _ in range(taken)] == names[:taken]
         pages = (taken - 1) // 6 + 1  # that were needed
         ahead = taken > 2  # the second few have been taken
-        assert counted.asked == pages + ahead
+        assert pages + ahead - (way.ahead > 0) <= way.counted.asked <= pages + ahead * (1 + way.ahead)
         await objects.aclose()  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
-        assert (counted.asked, counted.under_way) == (pages + ahead, 0)
+        await _at_rest(way.counted)
+        asked = way.counted.asked
+        assert asked <= pages + ahead * (1 + way.ahead)
+        await client.get("/d")
+        assert way.counted.asked == asked
 
 
-async def test_a_page_that_fails_is_told_when_its_turn_comes(counted: Counted) -> None:
-    async with Client(counted) as client:
+@pytest.mark.parametrize("taken", [3, 7, 13])
+async def test_what_is_read_ahead_is_bounded(way: Way, taken: int) -> None:
+    async with Client(way.transport) as client:
+        await fill(client, 96)
+        objects = client.objects("/d")
+        for _ in range(taken):
+            await anext(objects)
+        needed = (taken - 1) // 6 + 1
+        async with asyncio.timeout(10):
+            while way.counted.asked < needed + 1 + (way.ahead > 0):  # noqa: ASYNC110  # who reads ahead, reads two
+                await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert way.counted.asked <= needed + 1 + way.ahead
+        await objects.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_stays_comes_once_and_in_order_whatever_else_changes(way: Way) -> None:
+    dice = Random(5)
+    async with Client(way.transport) as client:
+        stay = await fill(client, 60)
+        for turn in range(8):
+            come = [f"{number:02}{turn}" for number in dice.sample(range(60), 20)]
+            found: list[str] = []
+            async for each in client.objects("/d"):
+                found.append(each.name)
+                if come and dice.random() < 0.5:
+                    await client.store(EmergeFile(name=come.pop(), path="/d"))
+            assert all(one < other for one, other in pairwise(found))
+            assert [name for name in found if len(name) == 2] == stay
+        assert len(found) > 60
+
+
+async def test_a_page_that_fails_is_told_when_its_turn_comes(way: Way) -> None:
+    async with Client(way.transport) as client:
         names = await fill(client, 12)
         found = []
         with pytest.raises(Exception, match="nothing is at /d"):
@@ -82,3 +162,4 @@ async def test_a_page_that_fails_is_told_when_its_turn_comes(counted: Counted) -
                     await client.rm("/d", recursive=True)
                 found.append(each.name)
         assert found == names[:6]
+    await _at_rest(way.counted)

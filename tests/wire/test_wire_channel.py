@@ -64,9 +64,14 @@ def test_a_stream_waits_for_credit_and_grants_come_in_time() -> None:
     assert taken == 100 and len(client) == len(server) == 0
 
 
-def test_an_unread_stream_gets_no_more_than_its_slots() -> None:
+@pytest.mark.parametrize("slots", [0, 1, 3, 20])
+def test_an_unread_stream_gets_no_more_than_its_slots(slots: int) -> None:
+    """Its own, or those of all streams."""
     client, server = ClientProtocol(slots=10), ServerChannels()
-    channel, answering = opened(client, server, "dir")
+    channel, payload = client.request("dir", [], 0.0, slots=slots)
+    request = server.receive("peer", payload, 0.0)
+    assert isinstance(request, ServerRequest)
+    answering = request.channel
     client.receive(server.item(answering, 0), 0.0)
     assert answering.credit == 0
     server.receive("peer", client.took(channel) or b"", 0.0)
@@ -74,7 +79,7 @@ def test_an_unread_stream_gets_no_more_than_its_slots() -> None:
     while answering.credit:
         client.receive(server.item(answering, sent), 0.0)
         sent += 1
-    assert sent == 10
+    assert sent == (slots or 10)
 
 
 def test_a_server_that_ignores_credit_is_cut_off() -> None:

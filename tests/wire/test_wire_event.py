@@ -115,6 +115,23 @@ def test_a_result_is_passed_on_as_its_bytes(value: Any) -> None:
         event.unopened(first, len(first) - 1)
 
 
+@given(st.one_of(PLAIN, st.lists(PLAIN), st.dictionaries(st.text(), PLAIN), st.just((1, {2}, datetime.now(UTC)))))
+def test_an_item_and_arguments_are_passed_on_as_their_bytes(value: Any) -> None:
+    whole = event.encode_on(IDS, b"c", event.STREAM, value)
+    packed = event.packed([value])
+    item = event.Unopened(packed.data[1:]) if isinstance(packed, event.Unopened) else value
+    passed = event.encode_on(IDS, b"c", event.STREAM, item)
+    assert event.decode(passed).args == event.decode(whole).args or isinstance(value, tuple)
+    sent = packed if isinstance(packed, event.Unopened) else [value]
+    asked = event.decode(event.encode_request(b"c", "storeall", sent))
+    assert asked.args == event.decode(event.encode_request(b"c", "storeall", [value])).args or isinstance(value, tuple)
+
+
+@pytest.mark.parametrize("value", [object(), {"a": [2**70]}, "\ud800", [{1}], Ids])
+def test_what_the_codec_must_write_is_not_packed(value: Any) -> None:
+    assert event.packed(value) is value
+
+
 @pytest.mark.parametrize("args", [[], [1, 2], None, 5])
 def test_what_is_no_one_result_is_not_passed_on(args: Any) -> None:
     with pytest.raises(Invalid):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import fields
 from itertools import count
 
 from ..errors import Invalid, Unavailable
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
-from ..operations import ROWS, Answer, Transport, Values, find_operation
+from ..operations import ROWS, Answer, Transport, Values, Wire, find_operation
 from ..wire.duplex import Duplex
 from ..wire.event import LARGEST, packed
 from ..wire.link import Link
@@ -22,6 +22,7 @@ from ..wire.server import ServerRequest
 from .console.page_link import NESTED
 from .console.prompt import AskInput
 from .guests.consent import HERE, Consent
+from .guests.link_host import OBJECT_PAGES
 from .protocol.option import PlaceName
 
 LOG = logging.getLogger("emerge.browser")
@@ -97,10 +98,32 @@ class CellsKernel:
         if filesystem is None:
             raise Unavailable(f"{request.name}: the run that this filesystem was for is over")
         FROM_CELL.set(True)
+        if name == OBJECT_PAGES:
+            return self._following(filesystem, request.args, request.context, own=target == OWN_PLACE)
         if find_operation(name).streams:
             return filesystem.stream(name, request.args, request.context)
         answer = filesystem.call(name, request.args, request.context)
         return _packed(answer) if target == OWN_PLACE and name in ROWS else answer
+
+    async def _following(
+        self, filesystem: Transport | Host, args: Values, context: Wire | None, *, own: bool
+    ) -> AsyncGenerator[object, None]:
+        """Yield a page of objects and those that follow. Each is asked for before the one ahead of it is sent."""
+        asked = find_operation("objects").bind(args)
+        ahead = asyncio.ensure_future(filesystem.call("objects", list(asked), context))
+        try:
+            while True:
+                page = await ahead
+                if page["cursor"]:
+                    asked = asked._replace(cursor=page["cursor"])
+                    ahead = asyncio.ensure_future(filesystem.call("objects", list(asked), context))
+                    await asyncio.sleep(0)  # it is begun: the store reads while this page is packed
+                yield packed(page) if own else page
+                if not page["cursor"]:
+                    return
+        finally:
+            if not ahead.cancel() and not ahead.cancelled():
+                ahead.exception()  # whoever left did not ask for it
 
     async def _ask(
         self, pointer: dict[str, object], bundles: dict[str, bytes], unknown: Values, where: PlaceName

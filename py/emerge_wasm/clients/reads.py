@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from ..results import (
     ChangeRow,
     CodeInfo,
     MethodRows,
-    ObjectPage,
     ObjectRow,
     PointerRow,
     SearchError,
@@ -25,6 +23,7 @@ from ..results import (
     VersionRows,
 )
 from .class_loader import ClassLoader, KnownClasses, code_of, metadata_of, set_metadata
+from .object_pages import ObjectPages
 from .operations import WhoseCode, check_code
 from .partial import add_missing
 from .pointer_reads import PAGE, AsOf, Listing, PointerReads, moment_text
@@ -101,25 +100,22 @@ class ReadOperations(ClassLoader, PointerReads):
         return Record(pointer.class_name, pointer.bundle, {**metadata, **decode(row["state"])})
 
     async def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> AsyncIterator[Any]:
-        """Every object in a directory, as instances, fetched by the page, one ahead; see `getobject`.
+        """Every object in a directory, as instances, fetched by the page, some ahead; see `getobject`.
 
         ExecutionFailed, after all others, names those whose classes cannot be loaded here.
         """
         check_code(code)
-        moment = moment_text(as_of)
         errors: list[SearchError] = []
         missing: list[str] = []
         taken = False  # whoever takes so many takes more
-        page: ObjectPage | None = await self.remote.objects(path, "", PAGE, moment)
-        while page is not None:
-            add_missing(missing, page.get("missing", ()))
-            rows, cursor = page["objects"], page["cursor"]
-            ahead: asyncio.Future[ObjectPage] | None = None
-            try:
+        pages = ObjectPages(self.remote, self.transport, self.context, path, PAGE, moment_text(as_of))
+        try:
+            while (page := await pages.take()) is not None:
+                add_missing(missing, page.get("missing", ()))
+                rows = page["objects"]
                 for at in range(0, len(rows), TOGETHER):
-                    if taken and cursor and ahead is None:
-                        ahead = asyncio.ensure_future(self.remote.objects(path, cursor, PAGE, moment))
-                        await asyncio.sleep(0)  # it is asked for
+                    if taken:
+                        await pages.ask()
                     found, failed = await self._instances(rows[at : at + TOGETHER], code)
                     for obj in found:
                         yield obj
@@ -127,12 +123,8 @@ class ReadOperations(ClassLoader, PointerReads):
                         raise failed[0][1]
                     errors += [unloaded(row, error) for row, error in failed]
                     taken = True
-                if cursor and ahead is None:
-                    ahead = asyncio.ensure_future(self.remote.objects(path, cursor, PAGE, moment))
-                page = None if ahead is None else await ahead
-            finally:
-                if ahead is not None and not ahead.cancel() and not ahead.cancelled():
-                    ahead.exception()  # whoever left did not ask for it
+        finally:
+            await pages.close()
         if errors:
             raise ExecutionFailed(
                 f"{len(errors)} of the objects cannot be loaded here: {errors[0]['path']}: {errors[0]['error']}",

@@ -65,12 +65,14 @@ class Calls:
             self._answers.pop(channel, None)
             self._hearers.pop(channel, None)
 
-    async def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+    async def stream(
+        self, name: str, args: Sequence[object], context: Wire | None = None, *, slots: int = 0
+    ) -> AsyncGenerator[Any, None]:
         """Call an operation that streams and yield its items. Closing this iterator ends it on the other side.
 
-        For an operation that answers once, the result is the only item.
+        For an operation that answers once, the result is the only item. `slots`: see `ClientProtocol.request`.
         """
-        channel = self._open(name, args, context)
+        channel = self._open(name, args, context, slots=slots)
         queue: asyncio.Queue[Reply] = asyncio.Queue()
         self._streams[channel] = queue
         try:
@@ -102,9 +104,11 @@ class Calls:
             self._timer.cancel()
             self._timer = None
 
-    def _open(self, name: str, args: SentArguments, context: Wire | None, *, unopened: bool = False) -> bytes:
+    def _open(
+        self, name: str, args: SentArguments, context: Wire | None, *, unopened: bool = False, slots: int = 0
+    ) -> bytes:
         loop = asyncio.get_running_loop()
-        channel, payload = self.protocol.request(name, args, loop.time(), context, unopened=unopened)
+        channel, payload = self.protocol.request(name, args, loop.time(), context, unopened=unopened, slots=slots)
         try:
             if isinstance(payload, bytes):
                 self._send(payload)

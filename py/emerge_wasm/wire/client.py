@@ -49,6 +49,7 @@ class _ClientChannel:
     opened: float
     last: float  # when the other side was last heard from
     granted: int  # items that the other side may still send
+    slots: int  # items granted ahead
     unread: int = 0  # items delivered and not yet taken by the consumer
     unopened: bool = False  # its result is wanted as bytes
 
@@ -81,12 +82,19 @@ class ClientProtocol:
         return channel in self._channels
 
     def request(
-        self, name: str, args: event.SentArguments, now: float, context: Wire | None = None, *, unopened: bool = False
+        self,
+        name: str,
+        args: event.SentArguments,
+        now: float,
+        context: Wire | None = None,
+        *,
+        unopened: bool = False,
+        slots: int = 0,
     ) -> tuple[bytes, Payload]:
         """Open a channel: return (channel id, payload to send).
 
         `context` is the call's context (see `Context.narrowed`); without one, the header is plain zerorpc. `unopened`:
-        the result is wanted as an `Unopened`.
+        the result is wanted as an `Unopened`. `slots`: so many items are granted ahead (0: as of all streams).
 
         Raises:
             LimitExceeded: the event is too long.
@@ -99,7 +107,9 @@ class ClientProtocol:
         else:
             payload = event.encode_request(channel, name, args, context)
         event.check_size(payload, self.limit)
-        self._channels[channel] = _ClientChannel(name, now, now + self.heartbeat, self.credit, unopened=unopened)
+        self._channels[channel] = _ClientChannel(
+            name, now, now + self.heartbeat, self.credit, slots or self.slots, unopened=unopened
+        )
         return channel, payload
 
     def receive(self, payload: Payload, now: float) -> list[Reply]:
@@ -146,9 +156,9 @@ class ClientProtocol:
         if state is None:
             return None
         state.unread -= 1
-        if state.granted + state.unread >= self.slots // 2:
+        if state.granted + state.unread >= (state.slots + 1) // 2:
             return None
-        more = self.slots - state.granted - state.unread
+        more = state.slots - state.granted - state.unread
         state.granted += more
         return event.encode_on(self.ids, channel, MORE, [more])
 

@@ -167,17 +167,17 @@ def encode_request_frames(
 
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
     """Encode an event on an open channel: `encode` with zerorpc's header, laid out by hand for speed."""
-    return _head(ids, channel, name) + codec.encode(args, limit=LARGEST)
+    return _head(ids, channel, name) + (args.data if type(args) is Unopened else codec.encode(args, limit=LARGEST))
 
 
 def packed(value: object) -> object:
-    """Return a result of nothing but plain maps and lists in the bytes that it is sent in: those of msgpack.
+    """Return what is nothing but plain maps and lists in the bytes that it is sent in: those of msgpack.
 
     The value itself where the codec must write it, or where it holds bytes that go in a frame of their own.
     """
     try:
         data = engine.packb(value)
-    except (OverflowError, UnicodeEncodeError):
+    except (OverflowError, UnicodeEncodeError, TypeError):
         return value
     return value if may_have_large(data) else Unopened(data)
 

@@ -48,9 +48,12 @@ class Link:
         that it raises ends the call."""
         return self._calls.call(name, args, context, hear)
 
-    def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
-        """Call the other side and yield the items. Closing this iterator ends the call there."""
-        return self._calls.stream(name, args, context)
+    def stream(
+        self, name: str, args: Sequence[object], context: Wire | None = None, *, slots: int = 0
+    ) -> AsyncGenerator[Any, None]:
+        """Call the other side and yield the items. Closing this iterator ends the call there. `slots`: how many may
+        come before they are taken (0: as of all streams)."""
+        return self._calls.stream(name, args, context, slots=slots)
 
     def item(self, channel: ServerChannel, value: object) -> None:
         """Send an item of the answer to the other side's request, at once."""

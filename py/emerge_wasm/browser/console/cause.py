@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
+from ...clients.object_pages import reads_ahead
 from ...context import Wire
 from ...errors import Invalid
 from ...operations import Transport, Values, find_operation
@@ -21,6 +22,7 @@ class CausedTransport:
     def __init__(self, behind: Transport) -> None:
         self._behind = behind
         self._told = True
+        self.reads_ahead = reads_ahead(behind)
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         cause = CAUSE.get()

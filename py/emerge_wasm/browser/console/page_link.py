@@ -59,7 +59,7 @@ class PageLink:
 
     @property
     def filesystems(self) -> dict[PlaceName, Transport]:
-        return {name: LinkHost(self._link, lambda text: None, f"{name}.") for name in PLACES}
+        return {name: LinkHost(self._link, lambda text: None, f"{name}.", reads_ahead=True) for name in PLACES}
 
     async def call(self, name: str, args: Values) -> object:
         return await self._link.call(name, args)

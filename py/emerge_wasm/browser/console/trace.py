@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from ...clients.object_pages import reads_ahead
+from ...clients.remote import ending
 from ...errors import Invalid
 from ...operations import PATHS, Operation, Transport, Values, Wire, find_operation
 from ...paths import child_path
@@ -60,6 +62,7 @@ class TracedTransport:
     def __init__(self, place: PlaceName, behind: Transport) -> None:
         self._place: PlaceName = place
         self._behind = behind
+        self.reads_ahead = reads_ahead(behind)
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         trace = TRACE.get()
@@ -77,8 +80,9 @@ class TracedTransport:
         trace = TRACE.get()
         if trace is not None:
             self._note(trace, name, args)
-        async for item in self._behind.stream(name, args, context):
-            yield item
+        async with ending(self._behind.stream(name, args, context)) as items:
+            async for item in items:
+                yield item
 
     async def close(self) -> None:
         await self._behind.close()
