@@ -103,13 +103,13 @@ class WriteOperations(ClassLoader):
         pointer = Pointer.from_wire(row)
         if "merged" in row:
             set_state(obj, await self.unpack(row["merged"], pointer))
-        self._set_metadata(obj, pointer)
-        return pointer
+        return self._set_metadata(obj, pointer)
 
-    def _set_metadata(self, obj: EmergeObject, pointer: Pointer) -> None:
+    def _set_metadata(self, obj: EmergeObject, pointer: Pointer) -> Pointer:
         if self.journal is not None:
             self.journal.keep(obj)
         set_metadata(obj, metadata_of(pointer))
+        return pointer
 
     async def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
         """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
@@ -140,7 +140,10 @@ class WriteOperations(ClassLoader):
 
     async def _store_batch(self, batch: PackedBatch) -> list[Pointer]:
         stored = await store_packed(self, batch.rows, batch.bundles)
-        return [await self._stored(obj, row) for obj, row in zip(batch.objects, stored, strict=True)]
+        return [
+            await self._stored(obj, row) if "merged" in row else self._set_metadata(obj, Pointer.from_wire(row))
+            for obj, row in zip(batch.objects, stored, strict=True)
+        ]
 
     async def load_records(self, path: str, records: Values, bundles: Bundles, upload: str = "") -> int:
         """Make objects again below a directory from records of the operation `export`, in one commit where the store's

@@ -127,7 +127,7 @@ class Change(Batch):
                 self.put("states", key, state)
                 state = None
         row = VersionRecord(raw, parent, directory, context.principal, operation, before, origin, state, context.cause)
-        self.put("versions", key, row.pack(pack))
+        self.puts.append(("versions", key, row.pack(pack)))
         return key
 
     def drop_version(self, key: bytes, entry: Entry) -> None:
@@ -141,11 +141,11 @@ class Change(Batch):
         """Put an entry into a directory, on the condition that `old` is still there. `raw`: the entry, if packed."""
         key = entry_key(above.parent, entry.name)
         raw = raw or entry.pack()
-        self.expect("entries", key, old)
-        self.put("entries", key, raw)
+        self.expects.append(("entries", key, old))
+        self.puts.append(("entries", key, raw))
         if old is None:
             since = link_key(above.parent, entry.name, entry.uuid, entry.version)
-            self.put("links", since, link_value(True, entry.date))
+            self.puts.append(("links", since, link_value(True, entry.date)))
         self.touch(above, old, raw)
 
     def replace(self, place: Place, entry: Entry) -> None:
