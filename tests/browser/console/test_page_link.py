@@ -26,6 +26,7 @@ from emerge_wasm.browser.console.trace import traced
 from emerge_wasm.browser.guests.consent import Consent
 from emerge_wasm.browser.guests.pool import GuestPool
 from emerge_wasm.browser.guests.runner import TabRunner
+from emerge_wasm.clients import reads
 from emerge_wasm.clients.client import Client
 from emerge_wasm.clients.sync import SyncClient
 from emerge_wasm.clients.transports.local import LocalTransport
@@ -287,6 +288,26 @@ async def test_a_sync_client_blocks_by_it(cells: CellSide) -> None:
         tx.store(Counter(name="two"))
     assert [pointer.name for pointer in fs.dir("/")] == ["big", "one", "two"]
     assert sorted(obj.name for obj in fs.search(lambda o: o.count == 0, path="/")) == ["one", "two"]
+
+
+@pytest.mark.parametrize("taken", [1, 7, 20])
+async def test_a_blocking_cell_reads_pages_that_come_by_themselves(
+    taken: int, cells: CellSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it does something else, and again after it has left some."""
+    monkeypatch.setattr(reads, "PAGE", 6)
+    monkeypatch.setattr(reads, "TOGETHER", 2)
+    place = cells.shell.switch.find("local")
+    fs = place.sync
+    names = [f"{number:02}" for number in range(50)]
+    fs.storeall(Counter(name=name, path="/d") for name in names)
+    left = fs.objects("/d")
+    assert [next(left).name for _ in range(taken)] == names[:taken]
+    fs.update(f"/d/{names[-1]}", count=7)
+    assert [each.name for each in fs.objects("/d")] == names
+    left.close()
+    found = [each async for each in place.client.objects("/d")]
+    assert [each.name for each in found] == names and found[-1].count == 7
 
 
 async def test_a_cell_asks_for_input_and_waits_for_it(cells: CellSide) -> None:
