@@ -229,11 +229,11 @@ def _joined(lookup: Lookup, reverse: bool) -> str:
         f"ifnull(substr(l.{of}, {first + (first >= 0)}{'' if end is None else f', {max(end - first, 0)}'}), x'')"
         for of, first, end in lookup.parts
     ]
-    led = f"SELECT value FROM rows WHERE space = ? AND key = CAST({' || '.join(parts)} AS BLOB)"
     order = "DESC" if reverse else "ASC"
     return (
-        f"SELECT ?, key, value, ({led}) FROM rows l WHERE space = ? AND key >= ? AND key < ?"
-        f" ORDER BY key {order} LIMIT ?"
+        "SELECT ?, l.key, l.value, r.value FROM rows l"
+        f" LEFT JOIN rows r ON r.space = ? AND r.key = CAST({' || '.join(parts)} AS BLOB)"
+        f" WHERE l.space = ? AND l.key >= ? AND l.key < ? ORDER BY l.key {order} LIMIT ?"
     )
 
 

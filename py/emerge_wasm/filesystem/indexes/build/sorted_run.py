@@ -61,12 +61,16 @@ class SortedRun:
             found += some
             await time_slice.share()
         found.sort(key=itemgetter(WalkedEntry._fields.index("raw")))  # which begins with the uuid
+        rows: list[KeyValue] = []
         for at in range(0, len(found), PART):
             some = found[at : at + PART]
-            self._rows += await make_rows(self._core.store, self._definition, some)
+            rows += await make_rows(self._core.store, self._definition, some)
             self._entries.update({each.raw[:16]: each for each in some})
             await time_slice.share()
+        rows.sort(reverse=True)  # so that it takes the last sort a third of the time
+        self._rows += rows
         self.objects += len(found)
+        await time_slice.share()
 
     def __len__(self) -> int:
         return len(self._rows)
