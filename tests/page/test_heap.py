@@ -7,6 +7,7 @@ import time
 import pytest
 from playwright.sync_api import CDPSession, Locator, expect
 
+from tests.conftest import ROOT
 from tests.scale import SCALE
 
 from .conftest import SLOW, Tab
@@ -15,13 +16,14 @@ pytestmark = pytest.mark.only_chromium(reason="its developer tools count what is
 HOUR = 3600  # seconds
 ROUNDS = 12
 WARM = 10
+WARM_LOOKS, LOOKS = 2, 5
 CELL = """import gc, pyodide_js
 def used():
     gc.collect()
     return f'held {len(gc.get_objects())} {pyodide_js._module.HEAPU8.length}'
 cluster.getobject('/inventory/widget1').total_cost()
 used()"""
-PAGE, PYTHON, NODES, LISTENERS = 60_000, 1, 1, 1
+PAGE, PYTHON, NODES, LISTENERS, SIGNALS_HELD = 60_000, 1, 1, 1, 1
 """What a round may leave: bytes of JavaScript (compiled code counts, and what the browser notes of the last requests),
 objects of Python, nodes and listeners of the document: of these none, but for what comes once."""
 
@@ -72,13 +74,28 @@ PASTE = """(prompt, text) => {
 }"""
 
 
+SIGNALS = "function () { return this.filter((each) => 'wv' in each && 'rv' in each).length; }"
+"""Counts the values among objects that Svelte's runtime follows: each has the number of its last write and read."""
+
+
 def measure(session: CDPSession) -> dict[str, float]:
-    """JavaScript's heap, and what the document holds, once all that can go is gone."""
+    """JavaScript's heap, and what the document and the page's runtime hold, once all that can go is gone."""
     for _ in range(2):
         session.send("HeapProfiler.collectGarbage")
     counters = session.send("Memory.getDOMCounters")
     heap = session.send("Runtime.getHeapUsage")["usedSize"]
-    return {"heap": heap, "nodes": counters["nodes"], "listeners": counters["jsEventListeners"]}
+    signals = count_signals(session)
+    return {"heap": heap, "nodes": counters["nodes"], "listeners": counters["jsEventListeners"], "signals": signals}
+
+
+def count_signals(session: CDPSession) -> int:
+    group = {"objectGroup": "held"}
+    kind = session.send("Runtime.evaluate", {"expression": "Object.prototype", **group})["result"]["objectId"]
+    held = session.send("Runtime.queryObjects", {"prototypeObjectId": kind, **group})["objects"]["objectId"]
+    call = {"functionDeclaration": SIGNALS, "objectId": held, "returnByValue": True}
+    found = session.send("Runtime.callFunctionOn", call)["result"]["value"]
+    session.send("Runtime.releaseObjectGroup", group)
+    return int(found)
 
 
 @pytest.mark.skipif(SCALE == 1, reason="an hour by EMERGE_TEST_SCALE=large")
@@ -98,9 +115,44 @@ def test_use_does_not_grow_what_is_held(tab: Tab) -> None:
     after = measure(session)
     session.detach()
     grown = {name: (after[name] - before[name]) / rounds for name in before} | {"python": (now[0] - python[0]) / rounds}
-    limit = {"heap": PAGE, "nodes": NODES, "listeners": LISTENERS, "python": PYTHON}
+    limit = {"heap": PAGE, "nodes": NODES, "listeners": LISTENERS, "signals": SIGNALS_HELD, "python": PYTHON}
     assert all(grown[name] <= limit[name] for name in limit), (grown, rounds)
     assert now[1] == python[1], "the memory of the cells' Python has grown"
+
+
+def look(tab: Tab) -> None:
+    """Open the parts of the page that are fetched late, and leave them."""
+    tab.open("#/cluster/inventory/widget1?tab=state")
+    expect(tab.find("object-name")).to_have_text("widget1")
+    for name in ("methods", "versions", "rights"):
+        tab.find(f"tab-{name}").click()
+        expect(tab.find(f"panel-{name}")).to_be_visible()
+    tab.open("#/cluster/inventory?tab=search")
+    expect(tab.find("search-text")).to_be_visible()
+    tab.page.keyboard.press("Control+k")
+    expect(tab.find("palette-input")).to_be_visible()
+    tab.page.keyboard.press("Escape")
+    expect(tab.find("palette-input")).to_have_count(0)
+
+
+def test_what_was_opened_and_left_is_let_go_of(tab: Tab) -> None:
+    """The runtime of the page keeps no value of a part that is gone: Svelte's await block kept each that it showed."""
+    session = tab.page.context.new_cdp_session(tab.page)
+    for _ in range(WARM_LOOKS):
+        look(tab)
+    before = measure(session)["signals"]
+    for _ in range(LOOKS):
+        look(tab)
+    after = measure(session)["signals"]
+    session.detach()
+    assert before > 100, "the runtime's values are no longer known by their properties"
+    assert after - before < LOOKS, (before, after)
+
+
+def test_nothing_waits_by_an_await_block() -> None:
+    """What is shown within one is never let go of by Svelte 5.57.3: `ui/Loaded.svelte` waits in its place."""
+    parts = (ROOT / "web").rglob("*.svelte")
+    assert [str(path) for path in parts if "{#await" in path.read_text()] == []
 
 
 def test_a_leak_is_noticed(tab: Tab) -> None:
