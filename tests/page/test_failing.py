@@ -728,8 +728,8 @@ LOSSES: list[Callable[[Site, Tab], None]] = [
     freeze_relay,
     cut_network,
 ]
-BY_WORKER = (lose_python, lose_cells, lose_silently)
-"""These reach into a worker, in which Firefox's driver evaluates nothing."""
+IN_WORKER = (lose_python, lose_cells, lose_silently, cut_network)
+"""In workers Firefox's driver evaluates nothing, and what it calls offline leaves their connections open."""
 ELSEWHERE = {
     "graphql": "a document is asked as a whole; its changes are numbered: tests/graphql/test_once.py",
     "index": "one that is there is not made twice",
@@ -758,8 +758,8 @@ def test_every_action_of_the_page_has_a_row() -> None:
 def test_what_is_cut_off_in_the_middle_is_told_and_goes_on(
     site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None]
 ) -> None:
-    if tab.engine == "firefox" and lose in BY_WORKER:
-        pytest.skip("Firefox's driver evaluates nothing in workers, which this ends from within")
+    if tab.engine == "firefox" and lose in IN_WORKER:
+        pytest.skip("Firefox's driver reaches into no worker, where this is lost")
     tab.spoilt = True  # whatever is open then
     cut_off(site, tab, deed, lose, lambda: mend(site, tab))
 

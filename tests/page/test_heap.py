@@ -16,7 +16,7 @@ pytestmark = pytest.mark.only_chromium(reason="its developer tools count what is
 HOUR = 3600  # seconds
 ROUNDS = 12
 WARM = 10
-WARM_LOOKS, LOOKS = 2, 5
+LOOKS, SOME = 9, 3
 CELL = """import gc, pyodide_js
 def used():
     gc.collect()
@@ -133,20 +133,20 @@ def look(tab: Tab) -> None:
     expect(tab.find("palette-input")).to_be_visible()
     tab.page.keyboard.press("Escape")
     expect(tab.find("palette-input")).to_have_count(0)
+    tab.page.locator('.cm-content[data-testid="prompt"]').click()  # the browser holds what had the keyboard last
 
 
 def test_what_was_opened_and_left_is_let_go_of(tab: Tab) -> None:
-    """The runtime of the page keeps no value of a part that is gone: Svelte's await block kept each that it showed."""
+    """The runtime of the page keeps no value of a part that is gone: Svelte's await block kept nine of each look."""
     session = tab.page.context.new_cdp_session(tab.page)
-    for _ in range(WARM_LOOKS):
-        look(tab)
-    before = measure(session)["signals"]
+    counted = []
     for _ in range(LOOKS):
         look(tab)
-    after = measure(session)["signals"]
+        counted.append(measure(session)["signals"])
     session.detach()
+    before, after = min(counted[:SOME]), min(counted[-SOME:])  # the browser may hold what was shown last
     assert before > 100, "the runtime's values are no longer known by their properties"
-    assert after - before < LOOKS, (before, after)
+    assert after - before < LOOKS, counted
 
 
 def test_nothing_waits_by_an_await_block() -> None:
