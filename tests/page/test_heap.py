@@ -16,7 +16,7 @@ pytestmark = pytest.mark.only_chromium(reason="its developer tools count what is
 HOUR = 3600  # seconds
 ROUNDS = 12
 WARM = 10
-LOOKS, SOME = 9, 3
+LOOKS, SOME = 5, 2
 CELL = """import gc, pyodide_js
 def used():
     gc.collect()
