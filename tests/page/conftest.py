@@ -84,7 +84,7 @@ class Site:
 
 FIREFOX = "firefox-esr"
 STEADY = (
-    "assist", "closed", "exchange", "failing", "files", "installed", "kept", "kernels", "layout", "live", "notebook",
+    "assist", "closed", "exchange", "files", "installed", "kept", "kernels", "layout", "live", "notebook",
     "object", "output", "packages", "page", "screens", "search", "table",
 )  # fmt: skip
 """Of these modules. Of the others, one counts what Chromium asks for."""
