@@ -222,7 +222,7 @@ export interface BlockHolderView {
 
 /** One change of what is at a path. `fields` are texts, `args` as in a call; version 0: the newest, or what was removed. */
 export type Step =
-  | { change: "remove" | "mkdir"; path: string }
+  | { change: "remove" | "mkdir" | "purge"; path: string }
   | { change: "move" | "copy"; path: string; target: string }
   | { change: "restore"; path: string; version: number }
   | { change: "set"; path: string; version: number; fields: Record<string, string> }

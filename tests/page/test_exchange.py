@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 
 from emerge_wasm import EmergeFile, connect
+from emerge_wasm.errors import NotFound
 from tests.page.accessible import CONTRAST, problems
 from tests.page.conftest import NOT_NARROW, SLOW, VIEWPORT, Site, Tab
 
@@ -289,6 +290,7 @@ def test_a_search_is_saved_and_what_was_removed_comes_back(stored: Tab, shared_s
 
         before = fs.cat("/lamps/l1")
         fs.rm("/lamps/l1")
+        fs.rm("/lamps/l4")
         fs.rm("/queries", recursive=True)
         tab.open("#/cluster/")
         tab.find("tab-earlier").click()
@@ -301,4 +303,11 @@ def test_a_search_is_saved_and_what_was_removed_comes_back(stored: Tab, shared_s
         queries.get_by_test_id("bring-back").click()
         expect(queries).to_have_count(0)
         assert fs.getobject("/queries/bright").below == "/lamps"
+        purged = rows.filter(has_text="/lamps/l4 ")
+        purged.get_by_test_id("purge").click()
+        expect(tab.find("purge-dialog")).to_contain_text("/lamps/l4")
+        tab.find("purge-confirm").click()
+        expect(purged).to_have_count(0)
+        with pytest.raises(NotFound):
+            fs.restore("/lamps/l4")
         tab.find("dismiss-made").click()

@@ -62,7 +62,7 @@ export class Feed {
   }
 }
 
-const VERBS: Record<string, string> = { store: "stored", update: "changed", add: "added to", mkdir: "made", rm: "removed", cp: "copied", chmod: "rights of", chown: "owner of", restore: "restored", run: "changed by a run", mixin: "class of", put: "put", import: "imported" };
+const VERBS: Record<string, string> = { store: "stored", update: "changed", add: "added to", mkdir: "made", rm: "removed", cp: "copied", chmod: "rights of", chown: "owner of", restore: "restored", purge: "deleted for good", run: "changed by a run", mixin: "class of", put: "put", import: "imported" };
 
 /** What happened, in a word or two before the path. */
 export function verb({ operation, gone }: Pick<Happened, "operation" | "gone">): string {

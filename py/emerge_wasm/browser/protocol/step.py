@@ -24,9 +24,9 @@ class BelowView(TypedDict):
 
 
 class PathStep(TypedDict):
-    """A change of what is at a path: it is removed, or a directory is made there."""
+    """A change of what is at a path: it is removed, a directory is made there, or what was removed is purged."""
 
-    change: Literal["remove", "mkdir"]
+    change: Literal["remove", "mkdir", "purge"]
     path: str
 
 

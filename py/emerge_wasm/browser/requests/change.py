@@ -35,6 +35,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "move": ("mv",),
     "copy": ("cp",),
     "restore": ("restore",),
+    "purge": ("purge",),
     "set": ("update", "store"),
     "chown": ("chown",),
     "chmod": ("chmod",),
@@ -107,7 +108,7 @@ async def _before(place: TabPlace, step: ChangeStep) -> Wire:
     path, change = step["path"], step["change"]
     if change == "mkdir":
         return {"missing": await _missing(place, path)}
-    if change in ("remove", "move", "copy", "create"):
+    if change in ("remove", "purge", "move", "copy", "create"):
         return {}
     if change == "restore" and await _is_absent(place, path):
         return {"version": 0}
@@ -152,6 +153,8 @@ async def _arguments(place: TabPlace, step: ChangeStep) -> Values:
 
 def _done(step: ChangeStep, result: object, before: Wire) -> Done:
     path, change = step["path"], step["change"]
+    if change == "purge":
+        return None, []
     if change == "remove":
         return None, [{"change": "restore", "path": path, "version": 0}]
     ran = change == "run"
