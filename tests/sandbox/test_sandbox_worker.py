@@ -15,7 +15,8 @@ from emerge_wasm.bundles import capture
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, Unavailable
 from emerge_wasm.filesystem.runner import EvaluateCall
 from emerge_wasm.sandbox import Pool
-from emerge_wasm.sandbox.worker_pool import WorkerLifetime
+from emerge_wasm.sandbox.worker_pool import AHEAD, WorkerLifetime
+from tests.node.conftest import eventually
 
 from .agent import Agent
 from .conftest import call_of, is_gone
@@ -79,6 +80,20 @@ async def test_worker_is_replaced_after_so_many_calls() -> None:
     async with Pool(1, lifetime=WorkerLifetime(calls=3)) as pool:
         pids = [await run(pool, "pid") for _ in range(7)]
     assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
+
+
+async def test_a_worker_has_a_successor_before_its_last_call() -> None:
+    async with Pool(1, lifetime=WorkerLifetime(calls=AHEAD + 2)) as pool:
+        first = await run(pool, "pid")
+        assert await run(pool, "pid") == first  # it has AHEAD calls left
+
+        def fresh() -> list[int]:
+            return [each.pid for each in pool.workers.processes if not each.calls]
+
+        await eventually(fresh, 30)
+        expected = [first] * AHEAD + fresh()
+        assert [await run(pool, "pid") for _ in range(AHEAD + 1)] == expected
+    assert not pool.workers.processes
 
 
 async def test_worker_that_has_grown_is_replaced() -> None:

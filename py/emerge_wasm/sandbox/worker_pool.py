@@ -6,12 +6,19 @@ A worker that ran code for a principal never runs code for another, nor other co
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 
 from ..errors import Unavailable
 from .forkserver import ForkServer
 from .process import WorkerProcess
+
+AHEAD = 64
+"""Calls before a worker's last one at which its successor is started: a run waits 10 ms for one, and for longer where
+much is to do."""
+
+log = logging.getLogger("emerge.sandbox")
 
 WorkerKey = tuple[str, str]
 """(principal, hash of the bundle or expression that runs)"""
@@ -39,6 +46,7 @@ class WorkerPool:
         self._fresh: WorkerProcess | None = None
         self._live: set[WorkerProcess] = set()
         self._sweeping: asyncio.TimerHandle | None = None
+        self._preparing: asyncio.Task[None] | None = None
 
     @property
     def processes(self) -> frozenset[WorkerProcess]:
@@ -85,11 +93,29 @@ class WorkerPool:
         if peak < 0 or worn or old or not process.alive:
             self.dismiss(process)
             return
+        if process.calls == self._lifetime.calls - AHEAD:
+            self._prepare()
         self._idle.append((key, process))
         while len(self._idle) > self._lifetime.idle:
             self.dismiss(self._idle.pop(0)[1])
         if self._sweeping is None:
             self._sweep_later()
+
+    def _prepare(self) -> None:
+        """Start a worker that will be taken soon, unless one is ready."""
+        if self._fresh is None and (self._preparing is None or self._preparing.done()):
+            self._preparing = asyncio.get_running_loop().create_task(self._start_fresh())
+
+    async def _start_fresh(self) -> None:
+        try:
+            process = await self.hire()
+        except Unavailable as error:  # whoever needs it will start one, and be told
+            log.debug("no worker is started ahead: %s", error)
+            return
+        if self._fresh is not None or (self._confined and process.missing):
+            self.dismiss(process)
+        else:
+            self._fresh = process
 
     def dismiss(self, process: WorkerProcess) -> None:
         """End a worker."""
@@ -111,6 +137,9 @@ class WorkerPool:
         """End all workers and wait until they are gone."""
         if self._sweeping is not None:
             self._sweeping.cancel()
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.wait([self._preparing])
         processes = list(self._live)
         for process in processes:
             process.kill("the pool was closed")
