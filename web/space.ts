@@ -11,7 +11,7 @@ const IN_LEAVES: readonly string[] = ["entries", "versions", "links", "indexes"]
 
 const AT_ONCE = 8; // reads of leaves under way: each says only where the next one is
 const ROWS_OF_LEAF = 24; // of those of a kilobyte, some
-const MOST_LEAVES = 32; // of one request
+const MOST_LEAVES = 64; // of one request: a megabyte
 
 export interface Space {
   /** The values of `read`; what a `write` to the keys `written` needs is read with them. */
@@ -164,7 +164,7 @@ class LeafSpace implements Space {
 
   /** The leaf of a key, from the database. */
   private async at(key: Bytes): Promise<Leaf> {
-    const data = await resultOf<ArrayBuffer | undefined>(this.store.get(IDBKeyRange.lowerBound(key)));
+    const data = await this.first(IDBKeyRange.lowerBound(key));
     return data === undefined ? { fence: null, rows: [] } : readLeaf(data);
   }
 
@@ -179,25 +179,44 @@ class LeafSpace implements Space {
     return this.leaves[low] as Leaf;
   }
 
-  /** Take the places of at most `limit` rows, leaf by leaf; their number. Few leaves at first, as the range may be in one. */
+  /** Take the places of at most `limit` rows, leaf by leaf; their number.
+   *
+   * Fences within the range are those of leaves that end in it. What lies behind them is in one more leaf, which is asked for at the
+   * same time: so most ranges take one turn of the database, and none reads a leaf too many. A few rows are most likely in one leaf.
+   */
   private async along(start: Bytes, end: Bytes | null, limit: number, take?: (leaf: KeptLeaf, from: number, to: number) => void): Promise<number> {
     let taken = 0;
-    let range: IDBKeyRange | null = IDBKeyRange.lowerBound(start);
-    for (let most = 1; range !== null && taken < limit; most = Math.min(8 * most, MOST_LEAVES)) {
-      const count = Math.min(most, Math.ceil((limit - taken) / ROWS_OF_LEAF));
-      const leaves: ArrayBuffer[] = await resultOf(this.store.getAll(range, count));
-      let fence: Bytes | null = null;
-      for (const data of leaves) {
-        const leaf = new KeptLeaf(data);
-        const [from, to] = leaf.span(start, end);
-        const until = Math.min(to, from + limit - taken);
-        take?.(leaf, from, until);
-        taken += Math.max(until - from, 0);
-        fence = leaf.fence;
+    const add = (data: ArrayBuffer): Bytes | null => {
+      const leaf = new KeptLeaf(data);
+      const [from, to] = leaf.span(start, end);
+      const until = Math.min(to, from + limit - taken);
+      take?.(leaf, from, until);
+      taken += Math.max(until - from, 0);
+      return leaf.fence;
+    };
+    const few = limit <= ROWS_OF_LEAF;
+    const behind = end === null || few ? undefined : this.first(IDBKeyRange.lowerBound(end));
+    let range = behind ? rangeOf(start, end) : IDBKeyRange.lowerBound(start);
+    while (taken < limit) {
+      const count = Math.min(MOST_LEAVES, Math.ceil((limit - taken) / ROWS_OF_LEAF));
+      const [leaves, last] = await Promise.all([this.all(range, count), behind]);
+      const fence = leaves.map(add).at(-1) ?? null;
+      if (leaves.length < count || fence === null) {
+        if (last) add(last);
+        break;
       }
-      range = fence === null || (end !== null && compare(fence, end) >= 0) ? null : IDBKeyRange.lowerBound(fence, true);
+      if (end !== null && compare(fence, end) >= 0) break;
+      range = behind ? IDBKeyRange.bound(fence, end, true, true) : IDBKeyRange.lowerBound(fence, true);
     }
     return taken;
+  }
+
+  private all(range: IDBKeyRange, count: number): Promise<ArrayBuffer[]> {
+    return resultOf(this.store.getAll(range, count));
+  }
+
+  private first(range: IDBKeyRange): Promise<ArrayBuffer | undefined> {
+    return resultOf(this.store.get(range));
   }
 
   private async scanBack(start: Bytes, end: Bytes | null, limit: number): Promise<Row[]> {
