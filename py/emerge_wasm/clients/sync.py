@@ -358,7 +358,7 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.record(path))
 
     def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> Generator[Any, None, None]:
-        """Every object in a directory, as instances, fetched by the page, one ahead; see `getobject`.
+        """Every object in a directory, as instances, fetched by the page, some ahead; see `getobject`.
 
         ExecutionFailed, after all others, names those whose classes cannot be loaded here.
         """
