@@ -146,7 +146,7 @@ class SyncClient(SyncSession):
         nothing. Only what the caller owns: its bytes count no more. A removed directory goes when nothing of others is
         left in it. It cannot be undone.
 
-        {"purged": objects and directories, "bytes": of all their versions}
+        {"purged": objects and directories, "bytes": of all their versions}.
         """
         return self._wait(lambda client: client.purge(path))
 
