@@ -89,9 +89,12 @@ STEADY = (
 )  # fmt: skip
 """Of these modules. Of the others, one counts what Chromium asks for; in workers Firefox's driver evaluates nothing."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
-IN_WEBKIT = ("exchange", "kept", "notebook", "object", "output", "page", "screens", "search", "sign_in", "table")
+IN_WEBKIT = (
+    "assist", "exchange", "failing", "files", "kept", "kernels", "live", "notebook", "object", "output", "packages",
+    "page", "screens", "search", "sign_in", "table",
+)  # fmt: skip
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
-WEBKIT_SHARE = 60
+WEBKIT_SHARE = 100
 SLOW_CLOSING_IN = "WebKitGTK starts each Python that closes in code of others for too long"
 NO_STOP = "WebKitGTK has no shared memory, by which a cell is stopped"
 NO_WAITING = "WebKitGTK cannot wait for a result inside Python (JSPI), as this does"

@@ -81,8 +81,10 @@ def test_what_the_keyboard_comes_to_is_in_sight(site: Site, tab: Tab, key: str) 
         fs.store(long)
     tab.open("#/cluster/long")
     tab.page.set_viewport_size({"width": 1440, "height": 700})
-    first = "field_00" if key == "Tab" else "field_19"
+    first = "field_00" if key == "Tab" else "field_18"
     tab.page.locator(f'[data-field="{first}"] input').focus()
+    if key == "Shift+Tab":
+        tab.page.keyboard.press("Tab")  # to the last one, by a key: WebKit leaves what a script comes to under the bar
     seen = set()
     for _ in range(20):
         assert not tab.page.evaluate(COVERED), tab.page.evaluate("document.activeElement.outerHTML")

@@ -33,6 +33,7 @@ def test_a_cell_asks_for_input_and_only_it_waits(tab: Tab) -> None:
     tab.find("stop").click()
     expect(cell).to_contain_text("KeyboardInterrupt", timeout=SLOW)
     expect(cell.get_by_test_id("input")).to_have_count(0)
+    expect(tab.find("notices").get_by_test_id("failure")).to_have_count(0)
 
 
 LIVE = "live(lambda: sorted(each.name for each in fs.list('/inventory')))\nprint('once')"
