@@ -95,7 +95,6 @@ IN_WEBKIT = (
 )  # fmt: skip
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
 WEBKIT_SHARE = 100
-SLOW_CLOSING_IN = "WebKitGTK starts each Python that closes in code of others for too long"
 NO_STOP = "WebKitGTK has no shared memory, by which a cell is stopped"
 NO_WAITING = "WebKitGTK cannot wait for a result inside Python (JSPI), as this does"
 NOT_NARROW = "WebKitGTK's window is no narrower than 500 pixels"
