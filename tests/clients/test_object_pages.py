@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 
@@ -21,6 +21,7 @@ from emerge_wasm.browser.guests.consent import Consent
 from emerge_wasm.browser.guests.link_host import PAGES
 from emerge_wasm.clients import Client, reads
 from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.errors import StaleAnswer
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.operations import Context, Transport, Values, Wire
 from emerge_wasm.stores.memory import MemoryStore
@@ -31,6 +32,8 @@ class Counted(LocalTransport):
 
     asked = 0
     under_way = 0
+    stale: frozenset[int] = frozenset()
+    """The pages that are a copy's."""
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         if name != "objects":
@@ -38,7 +41,9 @@ class Counted(LocalTransport):
         self.asked += 1
         self.under_way += 1
         try:
-            return await super().call(name, args, context)
+            number = self.asked
+            page = cast("dict[str, object]", await super().call(name, args, context))
+            return {**page, "stale": "2026-01-01T00:00:00.000000+00:00"} if number in self.stale else page
         finally:
             self.under_way -= 1
 
@@ -150,6 +155,15 @@ async def test_what_stays_comes_once_and_in_order_whatever_else_changes(way: Way
             assert all(one < other for one, other in pairwise(found))
             assert [name for name in found if len(name) == 2] == stay
         assert len(found) > 60
+
+
+@pytest.mark.parametrize("stale", range(1, 5))
+async def test_a_page_of_a_copy_is_warned_of_whichever_it_is(way: Way, stale: int) -> None:
+    async with Client(way.transport) as client:
+        names = await fill(client, 20)
+        way.counted.stale = frozenset({stale})
+        with pytest.warns(StaleAnswer):
+            assert [each.name async for each in client.objects("/d")] == names
 
 
 async def test_a_page_that_fails_is_told_when_its_turn_comes(way: Way) -> None:

@@ -14,6 +14,7 @@ from typing import cast
 from ..context import Wire
 from ..operations import Operations, Transport, find_operation
 from ..results import ObjectPage
+from .partial import take_age
 
 _OBJECTS = find_operation("objects")
 
@@ -70,5 +71,7 @@ class ObjectPages:
             pages = self._transport.stream("objects", args, self._context or None)
             self._following = cast("AsyncGenerator[ObjectPage, None]", pages)  # as every stream of a transport
         if self._following is not None:
-            return await anext(self._following)
+            page = await anext(self._following)
+            take_age(page)
+            return page
         return await self._remote.objects(self._path, cursor, self._limit, self._as_of)
