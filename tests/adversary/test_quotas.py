@@ -209,3 +209,19 @@ def test_quotas_are_read_and_what_is_none_is_named() -> None:
     ):
         with pytest.raises(Invalid, match="quota"):
             read_quotas([text])
+
+
+async def test_who_is_counted_in_a_transaction_meets_nobody_by_that() -> None:
+    filesystem = await Filesystem.open(MemoryStore(), node="n", quotas=Quotas(objects=10))
+    root = Client(LocalTransport(filesystem, ROOT))
+    for who in ("anna", "bert"):
+        await root.mkdir(f"/{who}")
+        await root.chown(f"/{who}", who)
+    USAGE.of(filesystem.core)._stored = None  # as when the node has just begun
+    anna, bert = (Client(LocalTransport(filesystem, Context(who))) for who in ("anna", "bert"))
+    await root.chmod("/", "rwxr-xr-x")
+    async with anna.transaction() as inside:
+        await inside.store(Note(name="a", path="/anna"))
+        await bert.store(Note(name="b", path="/bert"))
+    assert [each.name for each in await anna.list("/anna")] == ["a"]
+    await filesystem.close()
