@@ -10,7 +10,8 @@ import type { Bytes } from "./packing";
 const IN_LEAVES: readonly string[] = ["entries", "versions", "links", "indexes"];
 
 const AT_ONCE = 8; // reads of leaves under way: each says only where the next one is
-const ROWS_OF_LEAF = 24; // of those of a kilobyte, some
+const ROWS_OF_LEAF = 64; // of entries, some 80; of versions, 30
+const FEW_ROWS = 24; // most likely in one leaf
 const MOST_LEAVES = 64; // of one request: a megabyte
 
 export interface Space {
@@ -182,7 +183,8 @@ class LeafSpace implements Space {
   /** Take the places of at most `limit` rows, leaf by leaf; their number.
    *
    * Fences within the range are those of leaves that end in it. What lies behind them is in one more leaf, which is asked for at the
-   * same time: so most ranges take one turn of the database, and none reads a leaf too many. A few rows are most likely in one leaf.
+   * same time: so most ranges take one or two turns of the database. A few rows are most likely in one leaf. How many leaves hold so
+   * many rows is known from those that were read.
    */
   private async along(start: Bytes, end: Bytes | null, limit: number, take?: (leaf: KeptLeaf, from: number, to: number) => void): Promise<number> {
     let taken = 0;
@@ -194,11 +196,12 @@ class LeafSpace implements Space {
       taken += Math.max(until - from, 0);
       return leaf.fence;
     };
-    const few = limit <= ROWS_OF_LEAF;
+    const few = limit <= FEW_ROWS;
+    let [read, rowsOfLeaf] = [0, ROWS_OF_LEAF];
     const behind = end === null || few ? undefined : this.first(IDBKeyRange.lowerBound(end));
     let range = behind ? rangeOf(start, end) : IDBKeyRange.lowerBound(start);
     while (taken < limit) {
-      const count = Math.min(MOST_LEAVES, Math.ceil((limit - taken) / ROWS_OF_LEAF));
+      const count = Math.min(MOST_LEAVES, Math.ceil((limit - taken) / rowsOfLeaf));
       const [leaves, last] = await Promise.all([this.all(range, count), behind]);
       const fence = leaves.map(add).at(-1) ?? null;
       if (leaves.length < count || fence === null) {
@@ -206,6 +209,8 @@ class LeafSpace implements Space {
         break;
       }
       if (end !== null && compare(fence, end) >= 0) break;
+      read += count;
+      rowsOfLeaf = Math.max(taken, 1) / read;
       range = behind ? IDBKeyRange.bound(fence, end, true, true) : IDBKeyRange.lowerBound(fence, true);
     }
     return taken;
