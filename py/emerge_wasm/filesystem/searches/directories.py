@@ -6,15 +6,30 @@ An index row holds only its directory's uuid; each path is looked up once for on
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from ...context import Context
 from ...paths import DEPTH_LIMIT, child_path
-from ..core import Core
+from ..core import Core, Part
 from ..layout.access import may
 from ..layout.ancestry import GONE
-from ..layout.record import ROOT
+from ..layout.record import ROOT, entry_key
 from ..tree.find import Found
 from ..tree.links import newest_record
+
+KEPT = 10_000
+"""Directories that are remembered; then they are forgotten all together."""
+
+
+class _Seen(NamedTuple):
+    """A directory by its newest version; as long as its entry is the same, so is that."""
+
+    parent: bytes
+    name: str
+    raw: bytes
+
+
+_SEEN = Part(dict[bytes, _Seen])
 
 
 class Whereabouts:
@@ -43,14 +58,30 @@ class Whereabouts:
         """Go up to a known directory, then record the paths of those below it."""
         below: list[tuple[bytes, str, bool]] = []  # uuid, name, whether the caller may search it
         while uuid not in self._known and uuid != ROOT and len(below) <= DEPTH_LIMIT:
-            record = await newest_record(self._core, uuid)
-            if record is None or record.operation in GONE:
+            seen = await self._look(uuid)
+            if seen is None:
                 break
-            below.append((uuid, record.entry.name, may(self._context, record.raw, "rx")))
-            uuid = record.parent
+            below.append((uuid, seen.name, may(self._context, seen.raw, "rx")))
+            uuid = seen.parent
         path = self._known.get(uuid)
         if uuid not in self._known:  # it was removed
             self._known[uuid] = None
         for each, name, open in reversed(below):
             path = child_path(path, name) if path is not None and open else None
             self._known[each] = path
+
+    async def _look(self, uuid: bytes) -> _Seen | None:
+        """Return a directory as it is now, None if it is gone."""
+        known = _SEEN.of(self._core)
+        seen = known.get(uuid)
+        if seen is not None:
+            (raw,) = await self._core.store.get([("entries", entry_key(seen.parent, seen.name))])
+            if raw == seen.raw:
+                return seen
+        record = await newest_record(self._core, uuid)
+        if record is None or record.operation in GONE:
+            return None
+        if len(known) >= KEPT:
+            known.clear()
+        seen = known[uuid] = _Seen(record.parent, record.entry.name, record.raw)
+        return seen

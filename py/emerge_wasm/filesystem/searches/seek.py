@@ -88,10 +88,10 @@ async def read_ranges(
 ) -> Candidates:
     """Yield the objects that rows point to with their states, as of the rows.
 
-    The pages grow from `first`, up to about 4 MiB. A row names the newest version, so one read gives the object; if
-    that version is no longer kept, the object is looked up again.
+    The pages grow up to about 4 MiB: after `first` rows, as many are read as were before. A row names the newest
+    version, so one read gives the object; if that version is no longer kept, the object is looked up again.
     """
-    left, size = ranges, min(max(first, 16), FIRST)
+    left, size, read = ranges, min(max(first, 16), FIRST), 0
     while left:
         rows = await scan_joined(core.store, "indexes", [each.rows for each in left], size, reverse)
         if rows:
@@ -101,7 +101,8 @@ async def read_ranges(
             return
         place, key, _, _ = rows[-1]
         left = [left[place].after(key, reverse=reverse), *left[place + 1 :]]
-        size = min(max(size * PAGE_BYTES // (total + 1), 16), PAGE_ROWS)
+        read += size
+        size = min(max(size * PAGE_BYTES // (total + 1), 16), max(first - read, read), PAGE_ROWS)
 
 
 async def _candidates(
