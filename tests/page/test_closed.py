@@ -211,12 +211,15 @@ def test_an_endless_loop_of_theirs_is_stopped(foreign: Tab) -> None:
 @pytest.mark.not_webkit(reason=NO_STOP)
 @pytest.mark.skipif(not in_turn(1, 2), reason="takes turns with a loop of theirs; all by EMERGE_TEST_SCALE=large")
 def test_an_endless_loop_in_the_tab_is_stopped(foreign: Tab) -> None:
-    run_here(foreign, "/shared/own", "spin")
-    foreign.find("consent-run").click()
-    foreign.page.wait_for_timeout(500)
-    foreign.find("run-stop").click()
-    expect(foreign.find("run").first).to_contain_text("It was stopped", timeout=SLOW)
-    expect(foreign.run("1 + 1").get_by_test_id("cell-value")).to_have_text("2")
+    """Whenever it is: before its class is loaded, or long after."""
+    for number, moment in enumerate([0, 150, 400, 900]):
+        run_here(foreign, "/shared/own", "spin")
+        if number == 0:
+            foreign.find("consent-run").click()
+        foreign.page.wait_for_timeout(moment)
+        foreign.find("run-stop").click()
+        expect(foreign.find("run").first).to_contain_text("It was stopped", timeout=SLOW)
+        expect(foreign.run("1 + 1").get_by_test_id("cell-value")).to_have_text("2")
 
 
 def test_the_closed_in_frame_says_so_itself(open_tab: Callable[[str], Tab], site: Site) -> None:

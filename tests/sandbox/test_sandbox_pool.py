@@ -247,7 +247,7 @@ async def test_two_at_once_and_the_others_wait(pair: Pool) -> None:
     started = time.perf_counter()
     outcomes = await asyncio.gather(*(run(pair, "sleep", 0.1) for _ in range(4)))
     assert [outcome.result for outcome in outcomes] == ["slept"] * 4
-    assert 0.2 <= time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started >= 0.2
 
 
 async def test_too_many_wait() -> None:

@@ -30,7 +30,8 @@ LOG = logging.getLogger("emerge.browser")
 REQUESTS = 4096
 """Calls that cells may have under way at once."""
 PATIENCE = 0.7
-"""Seconds that a cancelled run has to end at an await, before it is interrupted."""
+"""Seconds that a cancelled run has to end at an await before it is interrupted, and then after each interrupt: one that
+comes while Python collects garbage or imports may be lost."""
 
 OWN_PLACE: PlaceName = "local"
 """Where answers are this kernel's own: what another node says is plain may not be."""
@@ -169,12 +170,14 @@ class CellsKernel:
         return f"{NESTED}{name}" if FROM_CELL.get() else name
 
     def _end(self, number: int) -> None:
-        """Interrupt a run that was cancelled, if it does not end by itself."""
+        """Interrupt a run that was cancelled until it has ended."""
 
-        async def later() -> None:
-            await asyncio.sleep(PATIENCE)
-            self._interrupt(number)
+        async def end() -> None:
+            ended = asyncio.ensure_future(self._link.call("ended", [number]))
+            ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # that kernel may be gone
+            while not (await asyncio.wait([ended], timeout=PATIENCE))[0]:
+                self._interrupt(number)
 
-        task = asyncio.ensure_future(later())
+        task = asyncio.ensure_future(end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)

@@ -55,6 +55,7 @@ class PageLink:
         self._later: set[object] = set()  # channels whose request waits until no cell blocks
         self._stopped = False
         self._told: set[asyncio.Future[object]] = set()
+        self._runs: dict[object, asyncio.Event] = {}  # by the page's numbers; set once they have ended
         self.consent = LinkedConsent(self)
 
     @property
@@ -130,6 +131,8 @@ class PageLink:
                 return self._answered(self._run(request, nested), nested)
             case "evaluate":
                 return self._answered(self._evaluate(request), nested)
+            case "ended":
+                return self._ended(*request.args)
         raise Invalid(f"the cells' kernel cannot {request.name}")
 
     async def _answered(self, work: Coroutine[object, None, Values], nested: bool) -> Values:
@@ -169,10 +172,20 @@ class PageLink:
             return client()
 
         given = {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": client}
-        await self.consent.ask(call.pointer, call.bundles, HERE, where)
-        work = execute(call, None, given, write)
-        done = await (work if nested or self.shell is None else self.shell.run_alone(self._marked(work, number)))
+        ended = self._runs[number] = asyncio.Event()
+        try:
+            await self.consent.ask(call.pointer, call.bundles, HERE, where)
+            work = execute(call, None, given, write)
+            done = await (work if nested or self.shell is None else self.shell.run_alone(self._marked(work, number)))
+        finally:
+            del self._runs[number]
+            ended.set()
         return [done.result, done.state, done.output, done.milliseconds, done.digest]
+
+    async def _ended(self, number: object) -> None:
+        """Return once the page's run of this number does not run, and will not."""
+        if (run := self._runs.get(number)) is not None:
+            await run.wait()
 
     async def _marked(self, work: Coroutine[object, None, T], number: int) -> T:
         self._mark(number)

@@ -41,10 +41,11 @@ from .names import prepare_names
 from .output import ConsoleOutput, StreamName, capture_streams
 from .place import FollowingAsync, ShellPlace, Switch
 from .prompt import AskInput
+from .stoppable import stoppable
 
 FLUSH_DELAY = 0.05  # seconds until a cell's output is sent
-_RUNS = {guarded.__code__, execute.__code__, evaluate_rows.__code__}
-"""What runs the user's code."""
+_RUNS = (guarded, execute, evaluate_rows)
+"""What runs the user's code. Their code objects are looked at late: the snapshot has shorter ones."""
 
 T = TypeVar("T")
 
@@ -73,6 +74,7 @@ class Shell(Responder):
         self.on_busy: Callable[[bool], object] = lambda busy: None
         self._turn = asyncio.Lock()  # cells run one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
+        self._stopping = False  # asked to stop where the user's code did not run
         self._flushing = False
 
     def begin(self) -> None:
@@ -113,7 +115,8 @@ class Shell(Responder):
         async with self._turn:
             self.state("busy")
             self.on_busy(True)
-            self._running = task = asyncio.create_task(guarded(work))
+            self._stopping = False
+            self._running = task = asyncio.create_task(guarded(stoppable(work, self._take_stop)))
             try:
                 outcome = await task
             finally:
@@ -139,10 +142,20 @@ class Shell(Responder):
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Stop the user's code between two of its instructions. Elsewhere, as in the event loop between two tasks or
-        where the code begins to wait, an error would be nobody's: there it is stopped once it waits."""
+        where the code begins to wait, an error would be nobody's: there it is stopped at its next step, or where it
+        waits."""
         if _is_of_user(frame):
             raise KeyboardInterrupt
-        asyncio.get_event_loop().call_soon(self.stop)
+        self._stopping = self._running is not None
+        asyncio.get_event_loop().call_soon(self._stop_late, self._running)
+
+    def _stop_late(self, meant: asyncio.Task[Callable[[], object]] | None) -> None:
+        if meant is None or (meant is self._running and self._take_stop()):
+            self.stop()
+
+    def _take_stop(self) -> bool:
+        stopping, self._stopping = self._stopping, False
+        return stopping
 
     async def _list(self, client: object, root: str, path: str, cursor: str, limit: int) -> EntryPage:
         filesystem = self.switch.place_of(client, root).filesystem
@@ -222,7 +235,8 @@ def _sleep_quietly() -> None:
 def _is_of_user(frame: FrameType | None) -> bool:
     """Whether the user's code runs here, of a cell or a class, and does not begin to wait."""
     while frame is not None and frame.f_code is not sync.wait_in_pyodide.__code__:
-        if frame.f_code in _RUNS or frame.f_code.co_filename.startswith("<cell"):
+        code = frame.f_code
+        if code.co_filename.startswith("<cell") or any(code is each.__code__ for each in _RUNS):
             return True
         frame = frame.f_back
     return False
