@@ -62,10 +62,24 @@ async function begin({ boot: base, parts, lock }: Boot): Promise<void> {
   postMessage({ booted: made } satisfies ToPage, { transfer: [...(archives ? Object.values(archives) : []), ...(snapshot ? [snapshot] : [])] });
 }
 
+/** The byte of interrupts as Python uses it: it reads the byte and then writes 0, whatever has come in between. */
+function signals(bytes: Uint8Array): Uint8Array {
+  let seen = 0;
+  const safe = {
+    get 0(): number {
+      return (seen = Atomics.load(bytes, 0));
+    },
+    set 0(_: number) {
+      if (seen !== 0) Atomics.compareExchange(bytes, 0, seen, 0);
+    },
+  };
+  return safe as unknown as Uint8Array; // nothing else of it is used
+}
+
 function start(what: Start | StartCells): void {
   if (python === null) throw new Error("Python is not there yet");
   interrupt = "peer" in what ? what.peer.interrupt : what.interrupt;
-  if (interrupt) python.py.setInterruptBuffer(interrupt);
+  if (interrupt) python.py.setInterruptBuffer(signals(interrupt));
   entry = "peer" in what ? startCells(python, what, send) : startPage(python, what);
   setTimeout(finish, LATER, python);
 }

@@ -172,6 +172,12 @@ def test_stop(tab: Tab, code: str) -> None:
         assert tab.value("1 + 1") == "2"
 
 
+def test_no_stop_of_a_loop_is_lost(tab: Tab) -> None:
+    """Python looks for interrupts all the time, by reading a byte and then clearing it."""
+    for moment in [0, 1, 2, 5] * 25:
+        assert tab.cell("while True: pass", stop=moment)["failure"]["message"] == "stopped"
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
