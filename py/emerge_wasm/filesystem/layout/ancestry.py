@@ -19,8 +19,9 @@ GONE = frozenset((REMOVED, LEFT))
 
 
 def is_purged(record: VersionRecord) -> bool:
-    """Whether a version says that what was removed is purged: it belongs to no tree that could be restored."""
-    return record.operation == REMOVED and not record.origin
+    """Whether a version says that what was removed is purged: it belongs to no tree that could be restored, and leads
+    to no state. What was removed in a store of format 1 belongs to no tree either, and has its state."""
+    return record.operation == REMOVED and not record.origin and not record.entry.content
 
 
 class DirectoryGone(Exception):
