@@ -18,10 +18,13 @@ LEFT = "left"
 GONE = frozenset((REMOVED, LEFT))
 
 
+PURGED = "purged"
+"""What the last version of something purged has in place of the path of the tree that it was removed with."""
+
+
 def is_purged(record: VersionRecord) -> bool:
-    """Whether a version says that what was removed is purged: it belongs to no tree that could be restored, and leads
-    to no state. What was removed in a store of format 1 belongs to no tree either, and has its state."""
-    return record.operation == REMOVED and not record.origin and not record.entry.content
+    """Whether a version says that what was removed is purged: it belongs to no tree that could be restored."""
+    return record.operation == REMOVED and record.origin == PURGED
 
 
 class DirectoryGone(Exception):

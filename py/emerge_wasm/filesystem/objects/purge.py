@@ -18,7 +18,7 @@ from ..change import Change
 from ..commit import commit, commit_dropped, retry
 from ..core import Core
 from ..layout import access
-from ..layout.ancestry import REMOVED, is_purged
+from ..layout.ancestry import PURGED, REMOVED, is_purged
 from ..layout.locality import PAGE_ROWS
 from ..layout.place import Place
 from ..layout.record import (
@@ -204,7 +204,7 @@ def _put_last(change: Change, gone: VersionRecord) -> None:
     """Add the version that stays, on the condition that it is the next one."""
     bare = gone.entry._replace(content=0, size=0, refs=0, bundle="", keep="")
     change.expect("versions", version_key(bare.uuid, bare.version + 1), None)
-    change.record(bare, gone.parent, gone.directory, REMOVED)
+    change.record(bare, gone.parent, gone.directory, REMOVED, origin=PURGED)
 
 
 async def drop_history(core: Core, context: Context, last: VersionRecord) -> int:
