@@ -711,6 +711,10 @@ def mend(site: Site, tab: Tab) -> None:
     site.restart()
 
 
+TIMED = 3_000
+"""Milliseconds after which all has been tried again that is so by the clock: then only the return brings it on."""
+
+
 def wait_until(what: str, holds: Callable[[], bool]) -> None:
     until = time.monotonic() + SLOW / 1000
     while not holds():
@@ -807,6 +811,8 @@ def cut_off(site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None],
             said = deed.told(tab).inner_text()
             assert re.search(r"cluster|relay|node|n1|Python|kernel", said), said
             deed.typed(tab)
+            if deed.itself:
+                tab.page.wait_for_timeout(TIMED)
         back()
         if lose in (lose_python, lose_cells, lose_silently):
             tab.errors.clear()  # it is ours
