@@ -271,6 +271,7 @@ def test_the_console_docks_and_the_trees_hide_and_both_are_kept(tab: Tab) -> Non
             tab.ready()
     assert abs(width(console) - wide) < 2
     tab.page.set_viewport_size({"width": 800, "height": 900})  # no room for both beside each other
+    expect(tab.page.locator(".page")).to_have_attribute("data-dock", "below")
     assert height(console) < 500 and width(console) > 700
     tab.page.set_viewport_size(VIEWPORT)
     tab.find("dock-console").click()
