@@ -284,7 +284,8 @@ class CallInfo(TypedDict):
 
 class RunReceipt(TypedDict):
     """A record of one run. `arguments` and `result` are SHA-256 digests of their encoded bytes; `made` is the version
-    that the run made, 0 for none. `acted_as`: whose rights it had, where a superuser's run had only its owner's."""
+    that the run made, 0 for none. `acted_as`: whose rights it had, where a superuser's run had only its owner's.
+    `owners`: who else had to be allowed what it did, where it had not all of its caller's rights."""
 
     id: str
     date: str
@@ -298,6 +299,7 @@ class RunReceipt(TypedDict):
     milliseconds: float
     made: int
     acted_as: NotRequired[str]
+    owners: NotRequired[list[str]]
 
 
 class RunResult(TypedDict):
@@ -458,13 +460,14 @@ class GraphQLAnswer(TypedDict):
 
 
 class PrincipalInfo(TypedDict):
-    """Who asks, and by which transport (`via`)."""
+    """Who asks, and by which transport (`via`). `owners`: who must be allowed what is asked, too, in a run."""
 
     principal: str
     groups: list[str]
     superuser: bool
     umask: int
     via: str
+    owners: NotRequired[list[str]]
 
 
 class ChangeRow(TypedDict("_ChangeFrom", {"from": str})):

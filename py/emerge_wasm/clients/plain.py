@@ -83,7 +83,7 @@ class PlainOperations(ClientOperations):
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
         bytes), "milliseconds", "made" (the version that it made, 0: none)}; with "acted_as" where a superuser's run
-        had the rights of the object's owner."""
+        had the rights of the object's owner, and "owners" where these had to be allowed what it did, too."""
         return await self.remote.receipts(path, before, limit)
 
     async def query(self, path: str) -> Any:

@@ -164,7 +164,7 @@ class SyncClient(SyncSession):
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
         bytes), "milliseconds", "made" (the version that it made, 0: none)}; with "acted_as" where a superuser's run
-        had the rights of the object's owner."""
+        had the rights of the object's owner, and "owners" where these had to be allowed what it did, too."""
         return self._wait(lambda client: client.receipts(path, before, limit))
 
     def query(self, path: str) -> Any:

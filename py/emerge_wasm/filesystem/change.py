@@ -72,11 +72,9 @@ class Change(Batch):
             self.refers = True
 
     def make_entry(self, name: str, type: str, perms: str = "") -> Entry:
-        """Make an entry at version 0, owned by the caller, with these permissions ("": all) less the umask."""
+        """Make an entry at version 0, owned by who makes it, with these permissions ("": all) less the umask."""
         context = self.context
-        return Entry(
-            fresh_uuid(), name, type, "", "", new_perms(context, perms), context.principal, "", 0, 0, "", "", 0
-        )
+        return Entry(fresh_uuid(), name, type, "", "", new_perms(context, perms), context.maker, "", 0, 0, "", "", 0)
 
     def record(
         self,

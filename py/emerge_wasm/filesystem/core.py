@@ -55,6 +55,10 @@ class Core:
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)
     """Hashes of class bundles known to be in the store."""
+    superusers: set[str] = field(default_factory=set)
+    """Names of superusers that who opened this filesystem knows of."""
+    is_superuser_elsewhere: Callable[[str], bool] = lambda name: False
+    """Whether the cluster around this filesystem knows somebody as a superuser."""
     is_open: bool = False
     """Whether it is served to every program of its machine as its superuser."""
     ways: dict[PathNames, DirectoryWay] = field(default_factory=dict)
@@ -66,6 +70,10 @@ class Core:
     """What is called once the transaction that this is inside of is committed; None: it is inside of none."""
     parts: dict[object, Any] = field(default_factory=dict)
     """State of other modules; each reads its own through the `Part` that it declares."""
+
+    def is_superuser(self, name: str) -> bool:
+        """Whether somebody of this name may do everything here; False where that is not known."""
+        return name != "" and (name in self.superusers or self.is_superuser_elsewhere(name))
 
     def notify(self, position: int = 0) -> None:
         """Notify the watchers that the log may have grown (another tab calls this too)."""

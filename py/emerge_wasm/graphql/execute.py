@@ -25,6 +25,7 @@ from graphql.execution import create_source_event_stream
 from graphql.execution.values import get_variable_values
 from graphql.validation.specified_rules import recommended_rules
 
+from ..context import asker
 from ..errors import EmergeError, Invalid, LimitExceeded
 from ..operations import Wire
 from ..paths import join_path, split_path
@@ -46,8 +47,8 @@ KEPT = 64
 ERRORS = 5
 """Errors of validation that are reported."""
 
-SchemaKey = tuple[str, str, tuple[str, ...], bool]
-"""Path, principal, groups, superuser."""
+SchemaKey = tuple[str, str]
+"""Path, and who asks (`asker`)."""
 
 RULES = list(dict.fromkeys((*specified_rules, *recommended_rules)))
 
@@ -78,7 +79,7 @@ class SchemaCache:
             catalogue = ClassCatalogue(path)
             await catalogue.refresh(caller)
             return make_schema(await catalogue.classes(caller), catalogue.others, catalogue.bundles)
-        key = (path, context.principal, context.groups, context.superuser)
+        key = (path, asker(context))
         kept = self.kept.setdefault(key, CachedSchema(ClassCatalogue(path)))
         self.kept.move_to_end(key)
         while len(self.kept) > KEPT:
@@ -102,7 +103,7 @@ class SchemaCache:
         The log has the changes of this node only. Returns whether it will.
         """
         context = caller.context
-        kept = self.kept.get((path, context.principal, context.groups, context.superuser))
+        kept = self.kept.get((path, asker(context)))
         now = time.monotonic()
         if kept is None or context.transaction or now < kept.renewed + RENEW_SECONDS or not await _has_others(caller):
             return False

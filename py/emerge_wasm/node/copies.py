@@ -398,6 +398,7 @@ class Copies:
             await store.close()
             raise
         filesystem.core.dispatch = own.core.dispatch  # so running methods see the whole cluster
+        filesystem.core.is_superuser_elsewhere = own.core.is_superuser
         EXECUTION.set(filesystem.core, EXECUTION.of(own.core))
         try:
             follower = await Follower.open(filesystem.core, path)

@@ -19,6 +19,7 @@ from ..cluster.peer import Identity
 from ..context import ASKED
 from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
+from ..filesystem.runs.host import AS_ME
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
@@ -33,6 +34,9 @@ log = logging.getLogger("emerge.node")
 
 FOR_OTHERS = frozenset({"watch", "_run_part", "_evaluate_part"})
 """What a node answers whoever owns the path."""
+
+NOBODY = "who asks is a map of principal, groups, superuser and umask"
+"""What a node is told that does not say who asks in a way that is known."""
 
 Holder = Identity | None
 """Who holds something: a node of another filesystem, or None for this node's own filesystem."""
@@ -73,7 +77,7 @@ class Forwarder:
         except Invalid as error:
             fewer = known_arguments(name, args, error)
             if fewer is None:
-                raise
+                raise self._meaning(error, to, context) from None
             return await self.ask(to, name, fewer, context, unopened=unopened)
         except Unavailable as error:
             unsent = isinstance(error, Unsent)  # it went away before the call did
@@ -94,8 +98,11 @@ class Forwarder:
             link, to = await self._connect(holder, name, args)
             items = link.stream("_cluster_forward", self._forwarded(to, name, args, context))
         async with aclosing(items):
-            async for item in items:
-                yield item
+            try:
+                async for item in items:
+                    yield item
+            except Invalid as error:
+                raise (error if holder is None else self._meaning(error, holder, context)) from None
 
     def local(self, name: str, args: Sequence[object], context: Context, filesystem: str = "") -> Awaitable[Any]:
         """Run an operation that does not stream on the own filesystem, or on another one that this node serves."""
@@ -194,6 +201,13 @@ class Forwarder:
         self._cluster.suspect(to)
         return instead
 
+    def _meaning(self, error: Invalid, to: Identity, context: Context) -> Invalid:
+        """The error of a node which does not know that two must be allowed something, if that is what it is about."""
+        if not context.owners or error.message != NOBODY:
+            return error
+        message = f"node {to.node} is of another release, which does not know runs that have the rights of two"
+        return Invalid(message, remedy=f"update it, or, {AS_ME}", node=to.node)
+
     def _forwarded(self, to: Identity, name: str, args: Sequence[object], context: Context) -> list[object]:
         table = self._volumes.table
         sent = list(args) if name in PARTS else find_operation(name).without_defaults(args)  # older nodes know fewer
@@ -239,7 +253,9 @@ class Forwarder:
 
 def write_context(context: Context) -> Wire:
     """Describe the caller for another node, which trusts this one; a transaction is one of that node."""
-    who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
+    who: Wire = {"principal": context.principal, "groups": list(context.groups)}
+    if not context.owners:  # who does not know of them would do what one of them may not: it refuses this
+        who["superuser"] = context.superuser
     if context.runs:
         who["runs"] = list(context.runs)
     if context.part:
@@ -253,15 +269,15 @@ def read_context(who: object) -> Context:
     Raises:
         Invalid: it is no such description.
     """
-    if not isinstance(who, dict) or type(who.get("superuser")) is not bool:
-        raise Invalid("who asks is a map of principal, groups, superuser and umask")
+    if not isinstance(who, dict) or type(who.get("superuser", False if who.get("owners") else None)) is not bool:
+        raise Invalid(NOBODY)
     trusting = Context(superuser=True, via="cluster")
     given = {name: who[name] for name in ASKED if name in who}
     caller = trusting.narrowed({"as": who.get("principal"), "groups": who.get("groups"), **given})
     runs = who.get("runs", [])
     if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
         raise Invalid("the runs that a call is inside of are uuids")
-    return replace(caller, superuser=who["superuser"], runs=tuple(runs), part=who.get("part") is True)
+    return replace(caller, superuser=who.get("superuser", False), runs=tuple(runs), part=who.get("part") is True)
 
 
 def _out_of_reach(to: Identity, name: str, args: Sequence[object], error: Unavailable) -> Unavailable:

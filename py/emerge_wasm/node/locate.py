@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..cluster.peer import Identity
 from ..cluster.volume import MountTable, Replica, Volume
+from ..context import asker
 from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..operations import PATHS, Arguments, Context, find_operation
@@ -35,8 +36,7 @@ class BorderWay(NamedTuple):
     border: Volume
     above: Volume
     down_to: int
-    principal: str
-    groups: tuple[str, ...]
+    asker: str
 
 
 class Locator:
@@ -329,7 +329,7 @@ class Locator:
         for border in table.borders_above(normal(path)):
             above = table.above(border)
             assert above is not None
-            yield BorderWay(border, above, min(depth, border.path.count("/")), context.principal, context.groups)
+            yield BorderWay(border, above, min(depth, border.path.count("/")), asker(context))
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from ..clients.keys.known_keys import MEMBER
 from ..clients.keys.local_key import LocalKey
 from ..clients.transports.endpoint import advertise, without_port
 from ..clients.transports.zeromq import ZeroMQTransport
@@ -115,8 +116,16 @@ class Node:
             local_key=local_key,
             read=router.read,
             store=router.store,
+            is_superuser=filesystem.core.is_superuser,
             **(limits or {}),
         )
+        if keys is not None:
+            ring = keys.ring
+            filesystem.core.is_superuser_elsewhere = lambda name: any(
+                each.superuser or each.role == MEMBER for each in ring.named(name)
+            )
+        elif context is not None and context.superuser:
+            filesystem.core.superusers.add(context.principal)
         filesystem.core.is_open = keys is None and local_key is None
         self.admission = Admission(self.volumes)
         conflicts = Conflicts(router.dispatch, self.volumes.local)

@@ -80,6 +80,7 @@ class RpcServer:
         local_key: LocalKey | None = None,
         read: ReadAtOnce | None = None,
         store: PromptStore | None = None,
+        is_superuser: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.name = name
         self.endpoint = ""
@@ -90,6 +91,7 @@ class RpcServer:
         self._dispatch = dispatch
         self._read_at_once = read
         self._store_promptly = store
+        self._is_superuser = is_superuser
         self._context = context or Context(via="zeromq")
         self._inner: dict[str, Dispatch] = {}
         self._ready: list[tuple[Hashable, Payload]] = []
@@ -176,7 +178,7 @@ class RpcServer:
     def _tell_stall(self, request: ServerRequest, seconds: float) -> None:
         self.stalls += 1
         try:
-            who = self._caller(request).narrowed(request.context).principal
+            who = self._caller(request).narrowed(request.context, self._is_superuser).principal
         except EmergeError:
             who = "?"  # let in no longer, or never
         log.info("%s for %s held up the loop for %.0f ms", request.name[:80], who, seconds * 1000)
@@ -185,14 +187,14 @@ class RpcServer:
         name, args = request.name, request.args
         caller = self._caller(request)
         if name[:1] != "_":
-            return self._dispatch(name, args, caller.narrowed(request.context))
+            return self._dispatch(name, args, caller.narrowed(request.context, self._is_superuser))
         inner = self._inner.get(name)
         if inner is not None:
             if self._keys is not None and caller.via != MEMBER_CALL:
                 raise PermissionDenied(f"{name[:80]!r} is called by members of the cluster only", remedy=ASK)
             if caller is GUEST:
                 raise PermissionDenied(f"{name[:80]!r} is called by nodes of the cluster only", remedy=WITHOUT_KEY)
-            return inner(name, args, caller.narrowed(request.context))
+            return inner(name, args, caller.narrowed(request.context, self._is_superuser))
         if name.startswith("_zerorpc_"):
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
@@ -200,10 +202,14 @@ class RpcServer:
     def _read(self, request: ServerRequest) -> PromptAnswer | None:
         """The answer to a request that needs no task; None where `_handle` answers."""
         if request.name == "store" and self._store_promptly is not None:
-            return self._store_promptly(request.args, self._caller(request).narrowed(request.context))
+            return self._store_promptly(
+                request.args, self._caller(request).narrowed(request.context, self._is_superuser)
+            )
         if self._read_at_once is None or request.name not in AT_ONCE:
             return None
-        return self._read_at_once(request.name, request.args, self._caller(request).narrowed(request.context))
+        return self._read_at_once(
+            request.name, request.args, self._caller(request).narrowed(request.context, self._is_superuser)
+        )
 
     def _caller(self, request: ServerRequest) -> Context:
         if self._move is not None and not self._move.done():

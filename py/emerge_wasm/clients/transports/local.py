@@ -15,6 +15,8 @@ class LocalTransport:
     def __init__(self, filesystem: Filesystem, context: Context | None = None) -> None:
         self.filesystem = filesystem
         self.context = context or Context(superuser=True, via="local")
+        if self.context.superuser:
+            filesystem.core.superusers.add(self.context.principal)
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         return await cast("Awaitable[object]", self._dispatch(name, args, context))
@@ -26,4 +28,4 @@ class LocalTransport:
         await self.filesystem.close()
 
     def _dispatch(self, name: str, args: Values, wanted: Wire | None) -> Answer:
-        return self.filesystem.dispatch(name, args, self.context.narrowed(wanted))
+        return self.filesystem.dispatch(name, args, self.context.narrowed(wanted, self.filesystem.core.is_superuser))

@@ -251,7 +251,7 @@ class _Loading:
         """Make the entry of a row; its owner is the caller, unless that is a superuser."""
         values = {key: row[key] for key in OF_ENTRY} | {"name": name, "perms": access.changed_perms("", row["perms"])}
         if not self.context.superuser:
-            values |= {"owner": self.context.principal, "group": ""}
+            values |= {"owner": self.context.maker, "group": ""}
         return Entry(uuid=uuid, size=len(row["state"] or b""), content=row["content"], **values)
 
     def _put_versions(self, record: ArchiveRecord, name: str, parent: bytes, directory: str) -> Entry:

@@ -63,9 +63,10 @@ def _owning(raw: bytes) -> tuple[str, str, int]:
 
 
 def owns(context: Context, raw: bytes) -> bool:
-    """Whether the caller is the owner or a superuser."""
+    """Whether the caller is the owner or a superuser; in a run, also each owner of what runs."""
     owner = _owning(raw)[0]
-    return context.superuser or bool(owner and owner == context.principal)
+    mine = bool(owner and owner == context.principal)
+    return context.superuser or (mine and all(each.principal == owner for each in context.owners))
 
 
 def may(context: Context, raw: bytes, rights: str) -> bool:
@@ -85,12 +86,20 @@ def readable(context: Context, entries: list[Entry]) -> list[Entry]:
 
 
 def permits(context: Context, owner: str, group: str, mode: int, rights: str) -> bool:
-    """Whether these permissions give the caller all of these rights."""
+    """Whether these permissions give the caller all of these rights; in a run, also each owner of what runs."""
     if context.superuser:
         return True
-    if owner and owner == context.principal:
+    if context.owners and not all(
+        _gives(owner, group, mode, each.principal, (each.group,), rights) for each in context.owners
+    ):
+        return False
+    return _gives(owner, group, mode, context.principal, context.groups, rights)
+
+
+def _gives(owner: str, group: str, mode: int, principal: str, groups: tuple[str, ...], rights: str) -> bool:
+    if owner and owner == principal:
         mode >>= 6
-    elif group and group in context.groups:
+    elif group and group in groups:
         mode >>= 3
     return all(mode & _RIGHTS[right] for right in rights)
 
@@ -149,8 +158,9 @@ def check_owner(context: Context, place: Place, what: str) -> None:
     check(context, place, "")
     raw = place.chain[-1]
     if not owns(context, raw):
+        who = next((each.principal for each in context.owners if each.principal != _owning(raw)[0]), context.principal)
         raise PermissionDenied(
-            f"{_who(context)} may not change the {what} of {place.path}",
+            f"{who or 'a guest'} may not change the {what} of {place.path}",
             path=place.path,
             remedy=f"its owner may: {_owning(raw)[0] or 'nobody but a superuser'}",
         )
@@ -172,11 +182,16 @@ def _denied(context: Context, path: str, rights: str, raw: bytes, *, through: bo
     word = "pass through" if through else "list" if entry.is_directory and missing == "r" else _WORDS[missing]
     owner = f"{entry.owner or 'nobody'}{':' + entry.group if entry.group else ''}"
     return PermissionDenied(
-        f"{_who(context)} may not {word} {path}",
+        f"{_who_lacks(context, raw, missing) or 'a guest'} may not {word} {path}",
         path=path,
         remedy=f"it is {entry.perms} of {owner}; its owner can give the right with chmod",
     )
 
 
-def _who(context: Context) -> str:
-    return context.principal or "a guest"
+def _who_lacks(context: Context, raw: bytes, right: str) -> str:
+    """Name who has not this right: the caller or, in a run, an owner of what runs."""
+    lacks = (
+        each.principal for each in context.owners if not _gives(*_owning(raw), each.principal, (each.group,), right)
+    )
+    own = _gives(*_owning(raw), context.principal, context.groups, right)
+    return next(lacks, context.principal) if own else context.principal

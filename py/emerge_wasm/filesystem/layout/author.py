@@ -20,8 +20,10 @@ _MOST = 1000  # authors of one class that are told
 
 
 async def new_authors(store: Store, context: Context, sent: dict[str, bytes]) -> list[tuple[str, bytes, bytes]]:
-    """Return the rows that say that the caller stands for the classes that they sent and say so of."""
-    if not (sent.get(OWN) and (context.principal or context.superuser)):
+    """Return the rows that say that the caller stands for the classes that they sent and say so of. What a method
+    sends is none of their programs.
+    """
+    if not (sent.get(OWN) and (context.principal or context.superuser)) or context.runs or context.owners:
         return []
     own = [hash for hash in dict.fromkeys(sent[OWN].decode("ascii", "replace").split("\n")) if sent.get(hash)]
     rows = [(author_key(hash, context.principal), encode(sorted(context.groups))) for hash in own if hash != OWN]

@@ -144,9 +144,7 @@ def _next_entry(
         if version or not target.may_make:
             return None
         given = access.new_perms(context, perms)
-        return Entry(
-            uuid, name, type, class_name, bundle, given, context.principal, "", size, 1, revision, date, 1, refs
-        )
+        return Entry(uuid, name, type, class_name, bundle, given, context.maker, "", size, 1, revision, date, 1, refs)
     old = Entry.unpack(raw)
     newer = old.version + 1
     if (

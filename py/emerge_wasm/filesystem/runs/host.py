@@ -12,13 +12,19 @@ from dataclasses import replace
 from typing import Any
 
 from ...context import Context
-from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
+from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from ...operations import Dispatch, Values, Wire, find_operation
 from .capacity import Seat
 from .inside.parts import Give
 
 CALLS = 10_000
 """Calls of the filesystem that one run may make; a stream counts as one."""
+
+
+AS_ME = (
+    "if you trust the method with all that you may do: emerge call --as-me, fs.with_own_rights(), or As me in the page"
+)
+"""What to do where a run needs more rights."""
 
 
 class Caller:
@@ -45,6 +51,8 @@ class Caller:
         self._limit = limit
         self._limited: LimitExceeded | None = None  # the last limit that a call met
         self._under_way: dict[asyncio.Task[object], int] = {}
+        self.denied = ""
+        """What the last call that was not allowed was told."""
         self._over = False
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
@@ -55,6 +63,9 @@ class Caller:
                 return await self._begin(name, args, context)
             except LimitExceeded as error:
                 self._limited = error
+                raise
+            except PermissionDenied as error:
+                self.denied = error.message
                 raise
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
@@ -67,6 +78,9 @@ class Caller:
                         item = await anext(items)
                     except StopAsyncIteration:
                         return
+                    except PermissionDenied as error:
+                        self.denied = error.message
+                        raise
                 yield item
 
     def write(self, text: str) -> None:
@@ -139,6 +153,21 @@ class Caller:
             return error
         details = {**error.details, **limited.details}
         return LimitExceeded(limited.message, path=limited.path, remedy=limited.remedy, **details)
+
+
+def explain_rights(error: EmergeError, context: Context, acting: Context, denied: str) -> EmergeError:
+    """Add to a run's error whose rights it had, and how it gets more, if it failed for want of rights that its caller
+    may have. `denied` is what it was told then."""
+    if not (isinstance(error, ExecutionFailed) and denied and denied in error.message):
+        return error
+    if acting.superuser != context.superuser:
+        had = f"the rights of {acting.principal or 'a guest'}, the object's owner"
+    elif acting.owners != context.owners and not denied.startswith(f"{context.principal or 'a guest'} may not"):
+        had = f"the rights that {context.principal or 'a guest'} and {acting.maker or 'a guest'}, its owner, both have"
+    else:
+        return error
+    error.remedy = f"it ran with {had}; {AS_ME}" + (f"; {error.remedy}" if error.remedy else "")
+    return error
 
 
 def inside(context: Context, uuid: str) -> Context:

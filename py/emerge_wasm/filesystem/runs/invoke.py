@@ -25,7 +25,7 @@ from ..transactions.call_record import CALL_LOCKS, Call, Recorded, prune
 from ..tree.find import Found, find
 from .at_hand import AT_HAND
 from .capacity import Capacity, Seat
-from .host import Caller, inside
+from .host import Caller, explain_rights, inside
 from .inside.parts import Give
 from .object_lock import ObjectLocks
 from .receipt import digest, make_receipt
@@ -190,8 +190,11 @@ async def _attempt(
     call: Call | None,
 ) -> RunResult:
     entry = found.entry
-    outcome = await _run(core, context, found, ask, tell)
-    receipt = make_receipt(core, context, entry, ask.method, digest(ask.encoded), outcome)
+    acting = context.of_run(
+        entry.owner, entry.group, entry.owner != context.principal and core.is_superuser(entry.owner)
+    )
+    outcome = await _run(core, context, acting, found, ask, tell)
+    receipt = make_receipt(core, context, acting, entry, ask.method, digest(ask.encoded), outcome)
 
     def done(pointer: PointerRow | None) -> RunResult:
         return {
@@ -222,10 +225,16 @@ async def _attempt(
 
 
 async def _run(
-    core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
+    core: Core,
+    context: Context,
+    acting: Context,
+    found: Found,
+    ask: RunRequest,
+    tell: Callable[[str], None] | None,
 ) -> RunOutcome:
+    """Run a method, which calls the filesystem with the rights of `acting`."""
     entry, path = found.entry, found.path
-    acting, execution = context.of_run(entry.owner), EXECUTION.of(core)
+    execution = EXECUTION.of(core)
     state, bundles = await AT_HAND.of(core).load(core, found)
     call = RunCall(
         path,
@@ -247,7 +256,7 @@ async def _run(
     try:
         outcome = await execution.run(runner, call, host, acting, seat)
     except EmergeError as error:
-        raise host.meaning(error) from None
+        raise explain_rights(host.meaning(error), context, acting, host.denied) from None
     finally:
         await host.close()
     host.check()

@@ -148,9 +148,10 @@ class Receipt:
 
 
 def make_receipt(
-    core: Core, context: Context, entry: Entry, method: str, arguments: str, outcome: RunOutcome
+    core: Core, context: Context, acting: Context, entry: Entry, method: str, arguments: str, outcome: RunOutcome
 ) -> Receipt:
-    """Make the receipt of a run on this version of an object. `arguments` is a digest."""
+    """Make the receipt of a run on this version of an object, which had the rights of `acting`. `arguments` is a
+    digest."""
     date = core.dates.clock()
     stamp = micros_of(date).to_bytes(8, "big") + os.urandom(8)
     wire: RunReceipt = {
@@ -166,9 +167,10 @@ def make_receipt(
         "milliseconds": outcome.milliseconds,
         "made": 0,
     }
-    acting = context.of_run(entry.owner)
-    if acting is not context:
+    if acting.principal != context.principal or acting.superuser != context.superuser:
         wire["acted_as"] = acting.principal
+    if acting.owners:
+        wire["owners"] = list(dict.fromkeys(each.principal for each in acting.owners))
     return Receipt(entry.uuid, stamp, wire)
 
 

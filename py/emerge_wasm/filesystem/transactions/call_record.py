@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from ...codec import decode, encode
 from ...codec.msgpack_engine import engine
-from ...context import Context
+from ...context import Context, asker
 from ...errors import Invalid, LimitExceeded
 from ...results import CallInfo
 from ...store import Batch, prefix_end
@@ -59,6 +59,8 @@ class Call:
     @classmethod
     def of(cls, context: Context, operation: str, target: str = "") -> Call:
         who = "\1" if context.superuser and not context.principal else f"\0{context.principal}"
+        if context.owners:  # a method is not told what its caller's calls came to
+            who = f"\2{asker(context)}"
         digest = sha256(f"{who}\0{context.call_id}".encode()).digest()
         return cls(digest, context.call_id, operation, target, context.call_note)
 

@@ -15,7 +15,7 @@ from inspect import isasyncgenfunction
 from typing import Any, cast
 from uuid import uuid4
 
-from ...context import Context
+from ...context import Context, asker
 from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
 from ...operations import Answer
 from ...paths import check_name
@@ -122,7 +122,7 @@ class Transactions:
             raise Conflict(f"a transaction {name} is open already", remedy="join it, or choose another name")
         if len(self._open) >= OPEN_LIMIT:
             raise LimitExceeded(f"{OPEN_LIMIT} transactions are open", remedy="try again later", limit="transactions")
-        owner = context.principal or (None if context.superuser else "")
+        owner = _whose(context)
         own = sum(each.owner == owner and not each.pinned for each in self._open.values())
         if own >= OWN_LIMIT and not pinned:
             raise LimitExceeded(
@@ -147,7 +147,7 @@ class Transactions:
         found = self._open.get(name)
         if found is None:
             raise NotFound(f"no transaction {name[:80]!r} is open: it ended or expired", remedy="begin it again")
-        if not (context.superuser or context.principal == found.owner or name in context.held):
+        if not (context.superuser or _whose(context) == found.owner or name in context.held):
             raise PermissionDenied(
                 f"the transaction {name} is not {context.principal or 'a guest'}'s", remedy="begin another"
             )
@@ -212,7 +212,16 @@ def _inside(core: Core, store: Store, dates: Dates) -> Core:
         known_bundles=set(core.known_bundles),
         settled=[],
         parts=core.parts,
+        superusers=core.superusers,
+        is_superuser_elsewhere=core.is_superuser_elsewhere,
     )
+
+
+def _whose(context: Context) -> str | None:
+    """Name who a transaction belongs to (None: a superuser without a name): a method has those that it began."""
+    if context.owners:
+        return f"\2{asker(context)}"
+    return context.principal or (None if context.superuser else "")
 
 
 TRANSACTIONS = Part(Transactions)

@@ -132,10 +132,13 @@ def _add(change: Change, place: Place, entry: Entry, operation: str) -> Entry:
 
 
 async def whoami(core: Core, context: Context) -> PrincipalInfo:
-    return {
+    found: PrincipalInfo = {
         "principal": context.principal,
         "groups": list(context.groups),
         "superuser": context.superuser,
         "umask": context.umask,
         "via": context.via,
     }
+    if context.owners:
+        found["owners"] = list(dict.fromkeys(each.principal for each in context.owners))
+    return found
