@@ -45,6 +45,7 @@ def test_what_a_call_asks_for_arrives(asking: dict[str, object]) -> None:
     asked = replace(anna, **asking)  # type: ignore[arg-type]  # as ASKING has it
     assert anna.narrowed(asked.asked()) == asked
     assert read_context(write_context(asked)) == replace(asked, via="cluster", max_age=0.0)
+    assert ("superuser" in write_context(asked)) != bool(asked.owners), "an older node refuses who is not one nor not"
     superuser = Context(superuser=True)
     assert superuser.narrowed(context_of(asked)) == asked
     caller = RelayCaller(Token("1", "anna", ("farmers",), "", 0))

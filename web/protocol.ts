@@ -110,6 +110,7 @@ export interface Receipt {
   milliseconds: number;
   made: number; // the version that it made, 0: none
   acted_as?: string; // whose rights it had, where a superuser's run had only its owner's
+  owners?: string[]; // who had to be allowed what it did, too
 }
 
 /** How a run over a directory ended. */
@@ -489,9 +490,9 @@ export interface Calls {
   repair: [{ where: Where; path: string; version: number; run: number }, FileBlocks];
   /** `place`: "here" in this browser, "there" where the object lives. `args` is Python argument text: `2, rate=0.1`.
    *  `run`, the page's own number for it, comes back with what it prints, and ends it in `cancel`. */
-  run: [{ where: Where; path: string; method: string; args: string; place: "here" | "there"; run: number }, RunResult];
+  run: [{ where: Where; path: string; method: string; args: string; place: "here" | "there"; run: number; as_me?: boolean }, RunResult];
   /** The same of every object in a directory, where they live. */
-  runall: [{ where: Where; path: string; method: string; args: string; run: number }, Sweep];
+  runall: [{ where: Where; path: string; method: string; args: string; run: number; as_me?: boolean }, Sweep];
   cancel: [{ run: number }, null];
   /** Tell which nodes the cluster has, as `members` events, until it is cancelled. */
   watchnodes: [{ run: number }, null];

@@ -147,6 +147,34 @@ async def a_method_has_the_rights_of_its_caller(client: Client) -> None:
 
 
 @scenario
+async def what_one_runs_of_anothers_may_do_what_both_may(client: Client) -> None:
+    """And all that the caller may only if they say so: then not of what its method runs, either."""
+    await client.mkdir("/tanks")
+    for path, perms in {"/": "rwxr-xr-x", "/tanks": "rwxrwxrwx"}.items():
+        await client.chmod(path, perms)
+    ann, ben, carl = (client.as_user(name) for name in ("ann", "ben", "carl"))
+    for who, name, perms in [(ann, "d", "777"), (ann, "hers", "750"), (ben, "his", "750"), (ben, "shown", "744")]:
+        await who.store(Tank(name=name, path="/tanks", litres=7))
+        await who.chmod(f"/tanks/{name}", perms)
+    await carl.store(Tank(name="c", path="/tanks"))
+    await carl.chmod("/tanks/c", "777")
+    error = await refused(ben.run("/tanks/d", "level", "/tanks/his"), ExecutionFailed, "ann may not read /tanks/his")
+    assert "the rights that ben and ann" in str(error.remedy) and "--as-me" in str(error.remedy)
+    assert await ben.run("/tanks/d", "level", "/tanks/shown") == 7
+    for who in (ben, ben.with_own_rights()):
+        await refused(who.run("/tanks/d", "level", "/tanks/hers"), ExecutionFailed, "ben may not read /tanks/hers")
+    assert await ben.with_own_rights().run("/tanks/d", "level", "/tanks/his") == 7
+    assert [row.get("owners") for row in await ben.receipts("/tanks/d", limit=2)] == [None, ["ann"]]
+    assert await ben.run("/tanks/his", "level", "/tanks/his") == 7
+    through = ("/tanks/d", "level", "/tanks/his")
+    await refused(ben.run("/tanks/his", "through", *through), ExecutionFailed, "ann may not read")
+    await refused(ben.with_own_rights().run("/tanks/c", "through", *through), ExecutionFailed, "ann may not read")
+    await refused(ben.run("/tanks/d", "through", "/tanks/his", *through[1:]), ExecutionFailed, "ann may not")
+    await ben.run("/tanks/d", "fill", 1)  # its own object changes all the same
+    assert (await ann.cat("/tanks/d"))["litres"] == 8
+
+
+@scenario
 async def what_a_superuser_runs_has_its_owners_rights(client: Client) -> None:
     """And all of the caller's only where the object is theirs, or they say so: a method could be anybody's."""
     await tanks(client)

@@ -102,6 +102,10 @@ def check_told(new: SyncClient, of: dict[str, str]) -> None:
         assert [each.name for each in new.list(d)].count("0") == 1
         assert "moved" not in [each.name for each in new.list(d)]
     assert new.holdings()["missing"] == ["old"]
+    run = new.within(owners=[["eve", ""], ["adam", ""]])  # as in a run of adam's by eve
+    assert "a" in [each.name for each in run.list(here)]
+    with pytest.raises(Invalid, match="node old is of another release, which does not know runs"):
+        run.list(there)
 
 
 def check_ring(new: SyncClient, founder: str) -> None:

@@ -17,13 +17,17 @@ from .code import read_arguments
 from .session import Session, pass_session
 from .show import counted, date_text, print_json, print_table, print_value
 
+as_me_option = click.option(
+    "--as-me", is_flag=True, help="With all that you may do; else it may do what you and its owner both may."
+)
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("path")
 @click.argument("method")
 @click.argument("arguments", nargs=-1)
 @click.option("-l", "--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
-@click.option("--as-me", is_flag=True, help="With all that you may do, as a superuser; else with its owner's rights.")
+@as_me_option
 @click.option("--receipt", is_flag=True, help="Tell on which version it ran, how long, and what it stored.")
 @pass_session
 def call(
@@ -115,10 +119,17 @@ def _called(found: EmergeObject, method: str, args: list[object], kwargs: dict[s
 
 @click.command()
 @click.argument("path")
+@as_me_option
 @pass_session
-def query(session: Session, path: str) -> None:
+def query(session: Session, path: str, as_me: bool) -> None:
     """Run a query object where it lives, print its results; it keeps them, to be read by `emerge cat PATH.results`."""
-    _print_result(session, session.fs.query(path))
+    _print_result(session, (session.fs.with_own_rights() if as_me else session.fs).query(path))
+
+
+def _by(row: RunReceipt) -> str:
+    """Who ran it and, where it had not all of their rights, with whose."""
+    acted = f" as {row['acted_as']}" if "acted_as" in row else ""
+    return (row["principal"] or "-") + acted + "".join(f" with {each or '-'}" for each in row.get("owners", []))
 
 
 @click.command()
@@ -134,7 +145,7 @@ def receipts(session: Session, path: str, limit: int) -> None:
     cells = [
         [
             date_text(row["date"]),
-            (row["principal"] or "-") + (f" as {row['acted_as']}" if "acted_as" in row else ""),
+            _by(row),
             row["method"],
             f"v{row['version']}" + (f" → v{row['made']}" if row["made"] else ""),
             f"{row['milliseconds']:.1f} ms",

@@ -41,8 +41,8 @@ class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperation
         return self.within(umask=read_umask(umask))
 
     def with_own_rights(self) -> Self:
-        """A client whose runs may do all that its caller may. A superuser's may else do what the object's owner may,
-        since a method could be anybody's."""
+        """A client whose runs may do all that its caller may. Else they may do only what the object's owner may, too,
+        since a method could be anybody's. It counts for the objects that are run, not for others that these run."""
         return self.within(rights="caller")
 
     def once(self, id: str, note: bytes = b"") -> Self:

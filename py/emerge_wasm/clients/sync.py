@@ -768,8 +768,8 @@ class SyncClient(SyncSession):
         return SyncClient(self._derive(lambda client: client.with_umask(umask)), self._name)
 
     def with_own_rights(self) -> SyncClient:
-        """A client whose runs may do all that its caller may. A superuser's may else do what the object's owner may,
-        since a method could be anybody's."""
+        """A client whose runs may do all that its caller may. Else they may do only what the object's owner may, too,
+        since a method could be anybody's. It counts for the objects that are run, not for others that these run."""
         return SyncClient(self._derive(lambda client: client.with_own_rights()), self._name)
 
     def once(self, id: str, note: bytes = b"") -> SyncClient:

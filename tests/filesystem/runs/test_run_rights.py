@@ -4,8 +4,8 @@ of runs and operations that are made up."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,12 @@ from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.stores.memory import MemoryStore
+from tests.node.conftest import OPERATOR, Connect, StartNode, connect, eventually, stack, start_node
 from tests.scale import examples
 
-ROOT = "root"
+__all__ = ["connect", "stack", "start_node"]  # fixtures
+
+ROOT = OPERATOR.principal
 USERS = [ROOT, "ann", "ben", "carl"]
 GROUPS = ["", "crew", "staff"]
 DENIED = "denied"
@@ -127,38 +130,53 @@ WORLDS = st.builds(
 )
 
 
-@asynccontextmanager
-async def opened(world: World) -> AsyncIterator[Client]:
-    """The world, as root sees it."""
-    runner = Here(given=lambda host: give_filesystem(host, CONFINED))
-    filesystem = await Filesystem.open(MemoryStore(), runner=runner)
-    root = Client(LocalTransport(filesystem, Context(ROOT, superuser=True)))
+async def arrange(root: Client, world: World) -> None:
+    """Make the world anew: things in /d and /e, tools in /tools."""
+    there = {each.full_path for each in await root.list("/")}
+    for path in there & {"/d", "/e", "/tools"}:
+        for each in await root.list(path):
+            await root.rm(each.full_path, recursive=True)
     await root.storeall([Thing(name=path[3:], path="/d") for path in world.things if path.startswith("/d/")])
     await root.storeall([Tool(name=f"t{number}", path="/tools") for number in range(len(world.tools))])
-    await root.mkdir("/e")
+    if "/e" not in there:
+        await root.mkdir("/e")
     for path in ("/", "/tools"):
         await root.chmod(path, "rwxr-xr-x")
     for path, owned in [*world.things.items(), *((f"/tools/t{n}", tool) for n, tool in enumerate(world.tools))]:
         await root.chown(path, owned.owner, owned.group)
         await root.chmod(path, f"{owned.mode:03o}")
+
+
+@asynccontextmanager
+async def opened(world: World) -> AsyncIterator[Client]:
+    """The world, as root sees it."""
+    runner = Here(given=lambda host: give_filesystem(host, CONFINED))
+    filesystem = await Filesystem.open(MemoryStore(), runner=runner)
     try:
+        root = Client(LocalTransport(filesystem, Context(ROOT, superuser=True)))
+        await arrange(root, world)
         yield root
     finally:
         await filesystem.close()
 
 
-async def alone(world: World, who: str, groups: list[str], operation: str) -> Any:
+Opened = Callable[[World], AbstractAsyncContextManager[Client]]
+
+
+async def alone(opened: Opened, world: World, who: str, groups: list[str], operation: str) -> Any:
     """What somebody is answered who asks for themselves."""
     async with opened(world) as root:
         return await act(root if who == ROOT else root.as_user(who, *groups), operation)
 
 
-async def check(world: World, caller: str, widened: list[bool], operation: str) -> None:
+async def check(opened: Opened, world: World, caller: str, widened: list[bool], operation: str) -> None:
+    """Run the first tool, which has each do what is asked by the next one, the last: what they are answered."""
     chain = [[f"/tools/t{number}", wide] for number, wide in zip(range(len(world.tools)), widened, strict=False)]
-    bounds = [tool for tool, wide in zip(world.tools, widened, strict=False) if not wide and tool.owner != caller]
-    bounds = [tool for tool in bounds if tool.owner != ROOT]
-    asked = [await alone(world, caller, world.groups.get(caller, []), operation)]
-    asked += [await alone(world, each.owner, [each.group] if each.group else [], operation) for each in bounds]
+    bounds = [tool for tool, wide in zip(world.tools, widened, strict=False) if not wide]
+    bounds = [tool for tool in bounds if tool.owner not in (caller, ROOT)]
+    asked = [await alone(opened, world, caller, world.groups.get(caller, []), operation)]
+    for each in bounds:
+        asked.append(await alone(opened, world, each.owner, [each.group] if each.group else [], operation))
     async with opened(world) as root:
         me = root if caller == ROOT else root.as_user(caller, *world.groups[caller])
         first, wide = chain[0]
@@ -170,17 +188,41 @@ async def check(world: World, caller: str, widened: list[bool], operation: str) 
         else:
             assert got == asked[0], asked
         if got == "new":
-            owner = (await root.get("/d/new")).owner
-            assert owner == (bounds[-1].owner if bounds else caller)
+            assert (await root.get("/d/new")).owner == (bounds[-1].owner if bounds else caller)
         (receipt,) = await root.receipts(first)
         told = [*filter(None, [receipt.get("acted_as")]), *receipt.get("owners", [])]
         assert told == [each.owner for each in bounds if each is world.tools[0]]
         assert receipt["principal"] == caller
 
 
-@given(WORLDS, st.sampled_from(USERS), st.lists(st.booleans(), min_size=3, max_size=3), st.sampled_from(OPERATIONS))
+ASKED = st.tuples(
+    WORLDS, st.sampled_from(USERS), st.lists(st.booleans(), min_size=3, max_size=3), st.sampled_from(OPERATIONS)
+)
+
+
+@given(ASKED)
 @settings(max_examples=examples(120), deadline=None)
-def test_a_run_may_do_what_caller_and_owners_may(
-    world: World, caller: str, widened: list[bool], operation: str
-) -> None:
-    asyncio.run(check(world, caller, widened, operation))
+def test_a_run_may_do_what_caller_and_owners_may(asked: tuple[World, str, list[bool], str]) -> None:
+    asyncio.run(check(opened, *asked))
+
+
+async def test_so_it_is_where_another_node_has_what_it_reaches_for(start_node: StartNode, connect: Connect) -> None:
+    runner = Here(given=lambda host: give_filesystem(host, CONFINED))
+    a = await start_node("a", runner=runner)
+    await a.volumes.found()
+    b = await start_node("b", (a.endpoint,), runner=runner)
+    await eventually(lambda: a.cluster.peers() and b.cluster.peers())
+    root = Client(connect(a.endpoint))
+    await root.mkdir("/tools")
+    await a.volumes.change("_cluster_mount", "/d", b.filesystem.uuid)
+
+    @asynccontextmanager
+    async def near(world: World) -> AsyncIterator[Client]:
+        await arrange(root, world)
+        yield root
+
+    asked: list[tuple[World, str, list[bool], str]] = []
+    given(ASKED)(settings(max_examples=examples(12), database=None)(lambda each: asked.append(each)))()
+    for world, caller, widened, operation in asked:
+        await check(near, world, caller, widened, operation)
+    assert {each.node for each in await root.list("/d")} <= {"b"}

@@ -43,7 +43,7 @@ export class Runs {
     return this.#byObject[keyOf(view)] ?? [];
   }
 
-  async start(view: ObjectView, method: string, args: string, place: RunPlace): Promise<void> {
+  async start(view: ObjectView, method: string, args: string, place: RunPlace, asMe = false): Promise<void> {
     const { where, pointer } = view;
     const key = keyOf(view);
     const id = nextRun();
@@ -53,7 +53,7 @@ export class Runs {
     this.#printed.set(id, { key, buffer: new OutputBuffer() });
     const path = fullPath(pointer);
     try {
-      const result = await this.#session.port.call("run", { where, path, method, args, place, run: id });
+      const result = await this.#session.port.call("run", { where, path, method, args, place, run: id, as_me: asMe });
       this.#change(key, id, { result, output: this.#output(id, result.output), milliseconds: result.milliseconds });
       if (result.pointer !== null) this.#session.saved(where, path, result.pointer);
     } catch (error) {

@@ -25,6 +25,8 @@ export class Sweep {
   rows = $state.raw<Ran[]>([]);
   failure = $state.raw<Failure | null>(null);
   asked = $state("");
+  /** With all that the user may do, also in methods of others' objects. */
+  asMe = $state(false);
   #port: Port;
   #where: Where;
   #path: string;
@@ -70,7 +72,7 @@ export class Sweep {
     this.failure = null;
     this.state = "running";
     try {
-      const ended = await this.#port.call("runall", { where: this.#where, path: this.#path, method, args: this.args, run: this.#id });
+      const ended = await this.#port.call("runall", { where: this.#where, path: this.#path, method, args: this.args, run: this.#id, as_me: this.asMe });
       [this.done, this.failed, this.total, this.milliseconds] = [ended.done, ended.failed, ended.total, ended.milliseconds];
       this.state = "done";
     } catch (error) {

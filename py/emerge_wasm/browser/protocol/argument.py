@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from ...notebook import NotebookCell
 from .option import PlaceName
@@ -83,6 +83,7 @@ class RunAllArgs(PathArgs):
     method: str
     args: str  # as in a call: `2, rate=0.1`
     run: int  # the page's number for it
+    as_me: NotRequired[bool]  # with all that the user may do, also where the object is another's
 
 
 class RunArgs(RunAllArgs):

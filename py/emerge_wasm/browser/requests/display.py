@@ -45,7 +45,7 @@ async def _show(tab: Tab, place: TabPlace, args: ShowArgs, kind: str) -> ShownVa
     found: ObjectRow = await place.call("getobject", [path, args["version"]])
     pointer = found["pointer"]
     bundles = await place.reader.fetch_bundles(pointer["bundle"]) if pointer["bundle"] else {}
-    host = PlaceHost(place, path, tab.printer(args["run"]))
+    host = PlaceHost(place, path, pointer, tab.printer(args["run"]))
     try:
         call = RunCall(path, {**pointer}, found["state"], bundles, args["method"], [], {}, TIMEOUT)
         outcome = await tab.runners[place.name].run(call, host)

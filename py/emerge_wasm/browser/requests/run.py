@@ -36,28 +36,29 @@ async def run(tab: Tab, args: RunArgs) -> RunView:
     """Run a method of one object."""
     place, number = tab.find(args), args["run"]
     asked = [args["path"], args["method"], *read_arguments(args["args"])]
+    as_me = args.get("as_me", False)
     if args["method"] == "query" and not args["args"].strip() and (place is tab.local or args["place"] == "there"):
-        return await tab.under_way(number, _query(place, args["path"]))
+        return await tab.under_way(number, _query(place, args["path"], _rights(as_me)))
     if place is tab.local:
-        return await tab.under_way(number, tab.run_alone(_run_there(place, asked, tab.printer(number))))
+        return await tab.under_way(number, tab.run_alone(_run_there(place, asked, tab.printer(number), _rights(as_me))))
     if args["place"] == "there":
-        return await tab.under_way(number, _run_there(place, asked, tab.printer(number)))
-    return await tab.under_way(number, tab.run_alone(_run_here(tab, place, asked, tab.printer(number))))
+        return await tab.under_way(number, _run_there(place, asked, tab.printer(number), _rights(as_me)))
+    return await tab.under_way(number, tab.run_alone(_run_here(tab, place, asked, tab.printer(number), as_me)))
 
 
-async def _query(place: TabPlace, path: str) -> RunView:
+async def _query(place: TabPlace, path: str, rights: Wire | None) -> RunView:
     """Query a query object where it lives, which keeps what it found."""
     started = time.perf_counter()
-    found = await place.call("query", [path])
+    found = await place.call("query", [path], rights)
     spent = (time.perf_counter() - started) * 1000
     pointer: PointerRow = await place.call("get", [path])
     return {"text": _text(found), "output": "", "milliseconds": spent, "pointer": pointer, "receipt": None}
 
 
-async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
+async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None], rights: Wire | None) -> RunView:
     """Run a method where the object lives."""
     started = time.perf_counter()
-    async with aclosing(place.stream("runstream", asked)) as events:
+    async with aclosing(place.stream("runstream", asked, rights)) as events:
         async for event in events:
             if event["event"] == "output":
                 write(event["text"])
@@ -74,7 +75,7 @@ async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None
     raise Unavailable("the node ended the run without a result", path=asked[0])
 
 
-async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
+async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[str], None], as_me: bool) -> RunView:
     """Run a method in this browser; a changed state is stored as a version where the object lives."""
     path, method, args, kwargs = asked
     made = await recall(place, "store", path)
@@ -90,7 +91,7 @@ async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[s
     found: ObjectRow = await place.call("getobject", [path])
     pointer = found["pointer"]
     bundles = await place.reader.fetch_bundles(pointer["bundle"]) if pointer["bundle"] else {}
-    host = PlaceHost(place, path, write)
+    host = PlaceHost(place, path, pointer, write, as_me=as_me)
     try:
         call = RunCall(path, {**pointer}, found["state"], bundles, method, args, kwargs, TIMEOUT)
         outcome = await tab.runners[place.name].run(call, host)
@@ -114,6 +115,11 @@ async def _store(place: TabPlace, pointer: PointerRow, state: bytes, note: Wire)
     return changed
 
 
+def _rights(as_me: bool) -> Wire | None:
+    """What a run asks for that is to have all that the user may do."""
+    return {"rights": "caller"} if as_me else None
+
+
 def _text(result: object) -> str:
     text = show(result)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
@@ -123,15 +129,21 @@ def _text(result: object) -> str:
 async def run_all(tab: Tab, args: RunAllArgs) -> Sweep:
     """Run a method of every object in a directory, where they live."""
     place = tab.find(args)
-    work = _sweep(tab, place, [args["path"], args["method"], *read_arguments(args["args"])], args["run"])
+    work = _sweep(
+        tab,
+        place,
+        [args["path"], args["method"], *read_arguments(args["args"])],
+        args["run"],
+        _rights(args.get("as_me", False)),
+    )
     return await tab.under_way(args["run"], tab.run_alone(work) if place is tab.local else work)
 
 
-async def _sweep(tab: Tab, place: TabPlace, asked: Values, number: int) -> Sweep:
+async def _sweep(tab: Tab, place: TabPlace, asked: Values, number: int, rights: Wire | None) -> Sweep:
     started = time.perf_counter()
     room = {"result": KEPT, "error": KEPT}
     progress: RunProgress = {"done": 0, "failed": 0, "total": 0}
-    async with aclosing(place.stream("runstream", asked)) as events:
+    async with aclosing(place.stream("runstream", asked, rights)) as events:
         async for event in events:
             kind = event["event"]
             if kind == "progress":
