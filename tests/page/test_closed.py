@@ -90,10 +90,20 @@ def test_the_same_attacks_succeed_in_the_tab_itself(site: Site, foreign: Tab) ->
 
 
 @pytest.mark.not_webkit(reason=NO_WAITING)
-def test_what_it_is_given_is_the_filesystem_with_the_callers_rights(foreign: Tab) -> None:
+def test_what_it_is_given_is_the_filesystem_as_its_owner_sees_it_too(foreign: Tab) -> None:
+    """And all that the user sees, where they say so."""
     run_here(foreign, "/shared/probe", "neighbours")
     foreign.find("consent-run").click()
-    expect(result(foreign)).to_have_text("['loud', 'own', 'probe']")
+    expect(result(foreign)).to_have_text("['loud', 'probe']")
+    expect(foreign.find("as-me-note")).to_contain_text("both you and mallory")
+    foreign.find("as-me").check()
+    for place in ("here", "there"):
+        foreign.find("clear-runs").click()
+        foreign.find(f"run-{place}-neighbours").click()
+        expect(result(foreign)).to_have_text("['loud', 'own', 'probe']")
+    foreign.open("#/cluster/shared/own?tab=methods")
+    expect(foreign.find("run-here-neighbours")).to_be_visible()
+    expect(foreign.find("as-me")).to_have_count(0)
 
 
 def test_it_is_asked_once_for_a_version_of_a_class(site: Site, foreign: Tab) -> None:
@@ -205,7 +215,7 @@ def test_an_endless_loop_of_theirs_is_stopped(foreign: Tab) -> None:
     foreign.find("run-stop").click()
     expect(foreign.find("run").first).to_contain_text("It was stopped", timeout=SLOW)
     run_here(foreign, "/shared/probe", "neighbours")  # the next one starts anew
-    expect(result(foreign)).to_have_text("['loud', 'own', 'probe']")
+    expect(result(foreign)).to_have_text("['loud', 'probe']")
 
 
 @pytest.mark.not_webkit(reason=NO_STOP)

@@ -128,8 +128,8 @@ def query(session: Session, path: str, as_me: bool) -> None:
 
 def _by(row: RunReceipt) -> str:
     """Who ran it and, where it had not all of their rights, with whose."""
-    acted = f" as {row['acted_as']}" if "acted_as" in row else ""
-    return (row["principal"] or "-") + acted + "".join(f" with {each or '-'}" for each in row.get("owners", []))
+    acted = f" as {row['acted_as'] or 'a guest'}" if "acted_as" in row else ""
+    return (row["principal"] or "-") + acted + "".join(f" with {each or 'a guest'}" for each in row.get("owners", []))
 
 
 @click.command()

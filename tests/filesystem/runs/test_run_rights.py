@@ -17,9 +17,11 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.trust import CONFINED
-from emerge_wasm.context import Context
+from emerge_wasm.context import Context, RunOwner
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.layout.author import new_authors
 from emerge_wasm.filesystem.runs.inside.here import Here
+from emerge_wasm.operations import OWN
 from emerge_wasm.stores.memory import MemoryStore
 from tests.node.conftest import OPERATOR, Connect, StartNode, connect, eventually, stack, start_node
 from tests.scale import examples
@@ -204,6 +206,29 @@ ASKED = st.tuples(
 @settings(max_examples=examples(120), deadline=None)
 def test_a_run_may_do_what_caller_and_owners_may(asked: tuple[World, str, list[bool], str]) -> None:
     asyncio.run(check(opened, *asked))
+
+
+async def test_what_a_guest_made_has_a_guests_rights() -> None:
+    """Also where a superuser runs it: nobody owns it, who can be trusted with more."""
+    things = {"/d": Owned(ROOT, "", 0o755), "/d/x": Owned(ROOT, "", 0o750), "/e": Owned(ROOT, "", 0o777)}
+    world = World({}, things, [Owned(ROOT, "", 0o777)])
+    async with opened(world) as root:
+        assert isinstance(root.transport, LocalTransport)
+        guest = Client(LocalTransport(root.transport.filesystem, Context(via="guest")))
+        await guest.with_umask(0).store(Tool(name="t0", path="/e"))
+        assert (await root.get("/e/t0")).owner == ""
+        assert await root.run("/e/t0", "do", "read", []) == DENIED
+        assert await root.run("/e/t0", "do", "list", []) == []
+        assert await root.with_own_rights().run("/e/t0", "do", "list", []) == ["x"]
+        assert [row.get("acted_as") for row in await root.receipts("/e/t0")] == [None, "", ""]
+
+
+async def test_nobody_stands_for_what_a_method_sends() -> None:
+    """A method could make its caller stand for a class of its author's."""
+    store, sent = MemoryStore(), {"hash": b"class", OWN: b"hash"}
+    assert len(await new_authors(store, Context("ann"), sent)) == 1
+    for inside in (Context("ann", runs=("0" * 32,)), Context("ann", owners=(RunOwner("mallory"),))):
+        assert await new_authors(store, inside, sent) == []
 
 
 async def test_so_it_is_where_another_node_has_what_it_reaches_for(start_node: StartNode, connect: Connect) -> None:
