@@ -45,12 +45,14 @@ class ObjectPages:
             await asyncio.sleep(0)  # it is asked for
 
     async def take(self) -> ObjectPage | None:
-        """Return the next page; None if there is none."""
-        await self.ask()
-        if self._ahead is None:
+        """Return the next page; None if there is none. One that was not asked for takes no task: a method has none."""
+        if self._ahead is not None:
+            page = await self._ahead
+            self._ahead = None
+        elif self._cursor is not None:
+            page = await self._page(self._cursor)
+        else:
             return None
-        page = await self._ahead
-        self._ahead = None
         self._cursor = page["cursor"] or None
         return page
 
