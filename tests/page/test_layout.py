@@ -63,6 +63,10 @@ def test_fields_have_room_at_any_width(tab: Tab) -> None:
         expect(field).to_be_visible()
         assert width(field) >= 150, size
         assert tab.page.locator("h1:visible").count() == 1
+    for pane, title in (("local", "This browser"), ("cluster", "Cluster"), ("console", "Console"), ("object", "widget1")):
+        tab.find(f"show-{pane}").click()
+        expect(tab.page.locator("h1:visible")).to_contain_text(title)
+    assert tab.page.evaluate("document.title") == "widget1 · Emerge"
 
 
 IN_SIGHT = """() => {
@@ -143,6 +147,25 @@ def test_back_leads_to_the_pane_before_on_a_phone(tab: Tab) -> None:
     expect(tab.find("object-name")).to_be_visible()
     tab.page.go_back()
     expect(tab.find("tree-cluster")).to_be_visible()
+
+
+def test_a_border_follows_the_mouse_where_rows_lie_beside_it(tab: Tab) -> None:
+    """A row that came to lie under where the mouse went down was dragged instead."""
+    tab.open("#/cluster/inventory/widget1")
+    row = tab.find("tree-cluster").locator('[data-path="/inventory/widget1"]').bounding_box()
+    border = tab.page.get_by_role("separator", name="Width of the trees")
+    at, mouse = border.bounding_box(), tab.page.mouse
+    assert row is not None and at is not None
+    before = int(border.get_attribute("aria-valuenow") or 0)
+    x, y = at["x"] + at["width"] / 2, row["y"] + row["height"] / 2
+    mouse.move(x, y)
+    mouse.down()
+    for by in (40, 80, 120, 90):
+        mouse.move(x + by, y)
+        expect(border).to_have_attribute("aria-valuenow", str(before + by))
+    mouse.up()
+    tab.page.keyboard.press("ArrowLeft")
+    expect(border).to_have_attribute("aria-valuenow", str(before + 90 - 24))
 
 
 def test_back_closes_the_dialog_that_is_open_and_nothing_else(tab: Tab) -> None:

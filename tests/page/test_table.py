@@ -224,7 +224,11 @@ def test_rows_are_dragged_to_directories_and_to_the_other_filesystem(stored: Tab
     with connect(shared_site.node.host) as fs:
         tab.find("listed").nth(5).locator(".named").drag_to(shed)
         expect(tab.find("dialog-path")).to_have_value("/yard/shed/c5")
-        tab.find("dialog-cancel").click()
+        tab.find("dialog-confirm").click()
+        expect(tab.find("listed")).to_have_count(10)  # the listing stays in view
+        expect(tab.find("object-name")).to_have_text("yard")
+        tab.find("undo").click()
+        expect(tab.find("listed")).to_have_count(11)
         for row in (1, 2, 3):
             tab.find("listed").nth(row).get_by_role("checkbox").click()
         tab.find("listed").nth(2).locator(".named").drag_to(shed)
