@@ -63,7 +63,8 @@ def test_fields_have_room_at_any_width(tab: Tab) -> None:
         expect(field).to_be_visible()
         assert width(field) >= 150, size
         assert tab.page.locator("h1:visible").count() == 1
-    for pane, title in (("local", "This browser"), ("cluster", "Cluster"), ("console", "Console"), ("object", "widget1")):
+    titles = {"local": "This browser", "cluster": "Cluster", "console": "Console", "object": "widget1"}
+    for pane, title in titles.items():
         tab.find(f"show-{pane}").click()
         expect(tab.page.locator("h1:visible")).to_contain_text(title)
     assert tab.page.evaluate("document.title") == "widget1 · Emerge"
