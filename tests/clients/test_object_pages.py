@@ -20,11 +20,13 @@ from emerge_wasm.browser.console.trace import TracedTransport
 from emerge_wasm.browser.guests.consent import Consent
 from emerge_wasm.browser.guests.link_host import PAGES
 from emerge_wasm.clients import Client, reads
+from emerge_wasm.clients.pointer_reads import PAGE
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import StaleAnswer
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.operations import Context, Transport, Values, Wire
 from emerge_wasm.stores.memory import MemoryStore
+from emerge_wasm.straight import run_straight
 
 
 class Counted(LocalTransport):
@@ -177,3 +179,17 @@ async def test_a_page_that_fails_is_told_when_its_turn_comes(way: Way) -> None:
                 found.append(each.name)
         assert found == names[:6]
     await _at_rest(way.counted)
+
+
+def test_where_no_loop_runs_the_pages_come_all_the_same() -> None:
+    """As in a method on a node, whose calls are answered without one."""
+
+    async def fill() -> Client:
+        client = Client(LocalTransport(await Filesystem.open(MemoryStore()), Context(superuser=True)))
+        await client.storeall([EmergeFile(name=f"n{each}", path="/many") for each in range(2 * PAGE + 1)])
+        return client
+
+    async def count(client: Client) -> int:
+        return len([each async for each in client.objects("/many")])
+
+    assert run_straight(count(asyncio.run(fill()))) == 2 * PAGE + 1

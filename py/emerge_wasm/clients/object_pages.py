@@ -39,8 +39,8 @@ class ObjectPages:
         self._following: AsyncGenerator[ObjectPage, None] | None = None
 
     async def ask(self) -> None:
-        """Ask for the next page, if there is one."""
-        if self._cursor is not None and self._ahead is None:
+        """Ask for the next page, if there is one. A method on a node has no event loop, and asks when it needs it."""
+        if self._cursor is not None and self._ahead is None and asyncio._get_running_loop() is not None:
             self._ahead = asyncio.ensure_future(self._page(self._cursor))
             await asyncio.sleep(0)  # it is asked for
 
