@@ -528,6 +528,7 @@ SCENARIOS: list[Scenario] = [
     scenario_one_wins_among_creators,
     scenario_acknowledged_is_visible,
     scenario_appends_without_gaps,
+    scenario_a_space_to_which_nothing_is_appended,
     scenario_numbers_are_never_given_twice,
     scenario_spaces_are_separate,
     scenario_malformed_is_refused,

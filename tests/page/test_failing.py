@@ -333,6 +333,16 @@ def versions(tab: Tab) -> None:
     expect(tab.find("restore-1")).to_be_enabled(timeout=SLOW)
 
 
+def earlier(tab: Tab) -> None:
+    tab.open("#/cluster/shelf?tab=earlier")
+    expect(tab.find("purge")).to_be_enabled(timeout=SLOW)
+
+
+def purge(tab: Tab) -> None:
+    tab.find("purge").click()
+    tab.find("purge-confirm").click()
+
+
 def price(fs: SyncClient) -> tuple[float, int]:
     return fs.cat("/inventory/widget1.unit_price"), fs.get("/inventory/widget1").version
 
@@ -448,6 +458,15 @@ DEEDS = [
         lambda tab: tab.find("panel-versions").get_by_test_id("failure"),
         lambda tab: expect(tab.find("version")).not_to_have_count(0, timeout=SLOW),
         lambda fs: (fs.cat("/shelf/old.sold"), fs.get("/shelf/old").version) == (0, 3),
+    ),
+    Deed(
+        "delete for good",
+        "change purge",
+        earlier,
+        purge,
+        lambda tab: tab.find("panel-earlier").get_by_test_id("failure"),
+        lambda tab: expect(tab.find("panel-earlier")).to_be_visible(),
+        lambda fs: "gone" not in [pointer.name for pointer in fs.list("/registry")],
     ),
     Deed(
         "rename",
@@ -797,9 +816,14 @@ def cut_off(site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None],
     """Do something, lose it in the middle, and have all back."""
     try:
         with connect(site.node.host) as fs:
-            stalls = [Stall(name="stall", path="/shop"), Stall(name="old", path="/shelf")]
+            stalls = [
+                Stall(name="stall", path="/shop"),
+                Stall(name="old", path="/shelf"),
+                Stall(name="gone", path="/shelf"),
+            ]
             fs.storeall([*stalls, Known(name="known", path="/found")])
             fs.update("/shelf/old", sold=1)
+            fs.rm("/shelf/gone")
         deed.begin(tab)
         site.node.process.send_signal(signal.SIGSTOP)  # the request is on its way, and not answered
         deed.go(tab)

@@ -17,6 +17,7 @@ from ..cluster.peer import Identity
 from ..cluster.roster import Roster
 from ..errors import Invalid
 from ..filesystem import Filesystem
+from ..filesystem.core import Core
 from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
@@ -149,6 +150,11 @@ class Node:
             part.register(self.server.register)
         hold, show = router.locator.held, router.nodes.hold
         self.cluster.serve(self.server.register, hold, self._enter, self._heard, show, self.held_blocks.has)
+
+    @property
+    def core(self) -> Core:
+        """That of its own filesystem, which knows who is a superuser here."""
+        return self.filesystem.core
 
     @property
     def endpoint(self) -> str:

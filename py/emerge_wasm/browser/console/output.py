@@ -103,6 +103,7 @@ def capture_streams(output: ConsoleOutput) -> None:
     warnings.formatwarning = format_warning
     for kind in (InconsistentAnswer, PartialAnswer, StaleAnswer):  # each cell tells of its own answers
         warnings.simplefilter("always", kind)
+    warnings.filterwarnings("ignore", "coroutine '<module>' was never awaited")  # the cell was stopped before it began
 
 
 def format_warning(
