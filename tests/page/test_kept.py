@@ -17,6 +17,26 @@ from tests.page.conftest import SLOW, Site, Tab
 NOTE = "from emerge_wasm import EmergeFile\nlocal.store(EmergeFile(name='note', path='/kept', data='first'))"
 
 
+ROWS = """(name) => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("emerge-page");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+        const asked = opening.result.transaction(name).objectStore(name).getAll();
+        asked.onsuccess = () => { opening.result.close(); resolve(asked.result); };
+    };
+})"""
+
+
+def wait_for_rows(tab: Tab, name: str, condition: str) -> None:
+    """Wait until that holds of what the page's own store has of one kind."""
+    tab.page.wait_for_function(f"async () => (await ({ROWS})('{name}')){condition}", timeout=SLOW)
+
+
+def wait_for_draft(tab: Tab, text: str, kept: str = "true") -> None:
+    condition = f".some(({{ draft }}) => JSON.stringify(draft).includes('{text}')) === {kept}"
+    wait_for_rows(tab, "drafts", condition)
+
+
 def type_into(tab: Tab, field: str, text: str) -> None:
     box = tab.page.locator(f'[data-field="{field}"] input')
     box.fill(text)
@@ -46,7 +66,7 @@ def test_unsaved_edits_outlive_their_tab(site: Site, tab: Tab, open_tab: Callabl
     tab.open("#/cluster/inventory/widget1")
     expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("3.0", timeout=SLOW)
     expect(tab.find("draft-banner")).to_have_count(0)  # that tab is alive
-    first.page.wait_for_timeout(200)
+    wait_for_draft(first, "4.5")
     first.page.close(run_before_unload=False)
     with connect(site.node.host) as fs:
         fs.update("/inventory/widget1", quantity_on_hand=11)
@@ -66,13 +86,13 @@ def test_unsaved_edits_outlive_their_tab(site: Site, tab: Tab, open_tab: Callabl
         assert (found["unit_price"], found["quantity_on_hand"]) == (4.5, 11)
 
     type_into(second, "unit_price", "5.5")
-    second.page.wait_for_timeout(200)
+    wait_for_draft(second, "5.5")
     second.page.close(run_before_unload=False)
     third = open_tab(url)
     third.ready()
     third.find("draft-discard").click()
     expect(third.find("draft-banner")).to_have_count(0)
-    third.page.wait_for_timeout(200)
+    wait_for_draft(third, "5.5", kept="false")
     third.page.reload()
     third.ready()
     expect(third.page.locator('[data-field="unit_price"] input')).to_have_value("4.5", timeout=SLOW)
@@ -85,14 +105,6 @@ display(HTML('<b data-drawn>drawn</b>'))
 [1, 2]"""
 LARGE = """from IPython.display import display
 display({{'text/plain': '{0} of them', 'application/x-large': 'x' * 1_900_000}}, raw=True)"""
-COUNT_OUTPUTS = """() => new Promise((resolve, reject) => {
-    const opening = indexedDB.open("emerge-page");
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-        const counted = opening.result.transaction("outputs").objectStore("outputs").getAll();
-        counted.onsuccess = () => { opening.result.close(); resolve(counted.result.map((row) => row.size)); };
-    };
-})"""
 
 
 def test_what_cells_of_the_console_showed_outlives_a_reload(site: Site, open_tab: Callable[[str], Tab]) -> None:
@@ -101,8 +113,8 @@ def test_what_cells_of_the_console_showed_outlives_a_reload(site: Site, open_tab
     own.ready()
 
     def kept(count: int) -> list[int]:
-        own.page.wait_for_function(f"async () => (await ({COUNT_OUTPUTS})()).length === {count}", timeout=SLOW)
-        found: list[int] = own.page.evaluate(COUNT_OUTPUTS)
+        wait_for_rows(own, "outputs", f".length === {count}")
+        found: list[int] = own.page.evaluate(f"async () => (await ({ROWS})('outputs')).map((row) => row.size)")
         return found
 
     def shown() -> list[str]:
@@ -180,17 +192,7 @@ def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab:
         expect(own.find("status-connection")).to_have_text("Cluster: not signed in")
         own.open("#/")
         expect(own.find("empty-desk")).to_contain_text("Open the link that the relay printed")
-        assert own.page.evaluate(COUNT) == 0
-
-
-COUNT = """() => new Promise((resolve, reject) => {
-    const opening = indexedDB.open("emerge-page");
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-        const counted = opening.result.transaction("seen").objectStore("seen").count();
-        counted.onsuccess = () => { opening.result.close(); resolve(counted.result); };
-    };
-})"""
+        assert own.page.evaluate(ROWS, "seen") == []
 
 
 UNSURE = "() => { navigator.storage.persist = navigator.storage.persisted = async () => false; }"

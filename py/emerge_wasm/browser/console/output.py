@@ -20,6 +20,8 @@ LIMIT = 1_000_000
 
 BATCH = 16_384  # characters
 DELAY = 0.05  # seconds
+LINES = 8
+"""So many lines are sent as soon as they end, in each DELAY: what computes next may leave the loop no turn for long."""
 
 
 class ConsoleOutput:
@@ -34,6 +36,7 @@ class ConsoleOutput:
         self._parts: list[tuple[StreamName, str]] = []
         self._size = 0
         self._sent = 0.0
+        self._since, self._lines = 0.0, LINES
         self.soon: Callable[[], None] | None = None  # schedules a flush for the loop's next turn
 
     def begin(self, cell: int) -> None:
@@ -54,7 +57,13 @@ class ConsoleOutput:
         self._room -= len(text)
         if self._room < 0:
             self._add("stderr", f"\n… cut here: this cell printed more than {self._limit:,} characters\n")
-        if self._size > BATCH or self._clock() - self._sent > DELAY:
+        now = self._clock()
+        if now - self._since > DELAY:
+            self._since, self._lines = now, LINES
+        ends = text.endswith("\n") and self._lines > 0
+        if ends:
+            self._lines -= 1
+        if ends or self._size > BATCH or now - self._sent > DELAY:
             self.flush()
         elif self.soon is not None:
             self.soon()
