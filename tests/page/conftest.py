@@ -90,8 +90,8 @@ STEADY = (
 """Of these modules. Of the others, one counts what Chromium asks for."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
 IN_WEBKIT = (
-    "assist", "exchange", "failing", "files", "kept", "kernels", "layout", "live", "notebook", "object", "output",
-    "packages", "page", "screens", "search", "sign_in", "table",
+    "assist", "closed", "exchange", "failing", "files", "kept", "kernels", "layout", "live", "notebook", "object",
+    "output", "packages", "page", "screens", "search", "sign_in", "table",
 )  # fmt: skip
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
 WEBKIT_SHARE = 100
@@ -104,7 +104,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "only_chromium(reason): what it is about, or looks with, no other browser or driver has"
     )
-    config.addinivalue_line("markers", "not_webkit(reason): what WebKitGTK, or its driver, cannot do")
+    config.addinivalue_line(
+        "markers", "not_webkit(reason): what WebKitGTK, or its driver, cannot do; small=True: by command only"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -114,6 +116,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     number = zlib.crc32(metafunc.function.__qualname__.encode())
     either = metafunc.definition.get_closest_marker("only_chromium") is None
     unable = metafunc.definition.get_closest_marker("not_webkit")
+    if unable is not None and SCALE > 1 and unable.kwargs.get("small"):
+        unable = None
     module = metafunc.module.__name__.rpartition("_")[2]
     engines = ["chromium"]
     if either and (SCALE > 1 or module in STEADY) and in_turn(number % SHARE, SHARE):

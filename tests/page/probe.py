@@ -89,6 +89,9 @@ class Probe(EmergeFile):
     async def neighbours(self, fs: Any) -> list[str]:
         return sorted(pointer.name for pointer in fs.list("/shared"))
 
+    async def around(self, afs: Any) -> list[str]:
+        return sorted(pointer.name for pointer in await afs.list("/shared"))
+
 
 @dataclass
 class Loud(EmergeFile):

@@ -239,6 +239,7 @@ def test_what_is_changed_at_any_moment_while_a_tab_opens_is_shown(site: Site, se
     with ThreadPoolExecutor(1) as pool:
         changing = pool.submit(change)
         second.page.goto(site.relay.found["url"] + "#/cluster/moving")
+        second.ready()
         expect(second.find("directory-count")).to_contain_text("entries", timeout=SLOW)
         shown.set()
         expect(second.find("directory-count")).to_have_text(f"{changing.result(timeout=30)} entries", timeout=SLOW)
