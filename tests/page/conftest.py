@@ -90,8 +90,8 @@ STEADY = (
 """Of these modules. Of the others, one counts what Chromium asks for."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
 IN_WEBKIT = (
-    "assist", "closed", "exchange", "failing", "files", "kept", "kernels", "layout", "live", "notebook", "object",
-    "output", "packages", "page", "screens", "search", "sign_in", "table",
+    "assist", "closed", "exchange", "failing", "files", "installed", "kept", "kernels", "layout", "live", "notebook",
+    "object", "output", "packages", "page", "screens", "search", "sign_in", "table",
 )  # fmt: skip
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
 WEBKIT_SHARE = 100

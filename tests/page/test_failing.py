@@ -46,6 +46,8 @@ class Action:
 
     def type(self, tab: Tab) -> None:
         tab.open(self.route)
+        if self.name == "graphql":  # the document that it begins with comes late, and may come into what is typed
+            expect(self.find(tab)).to_contain_text("objects", timeout=SLOW)
         self.find(tab).fill(self.text)
 
     def typed(self, tab: Tab) -> None:
