@@ -40,7 +40,7 @@ export interface Field {
   kind: "bool" | "int" | "float" | "str" | "text" | "date" | "datetime" | "time" | "literal" | "fixed"; // "fixed" is shown, not edited
   text: string; // Python literal text of the value; for "str"/"text" the string itself
   form: string; // the key of what its annotation allows, "": anything
-  type: string; // of its value
+  type: string; // of its value; "": none is stored
   size: number; // characters of the whole text: `text` has only the first of a long one
   reason: string; // why a "fixed" one cannot be text
   spark: number[]; // the points of a small curve, of a series of numbers

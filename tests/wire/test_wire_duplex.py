@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emerge_wasm.codec import DEPTH_LIMIT
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
@@ -16,7 +18,8 @@ from emerge_wasm.wire.client import Reply, ReplyKind
 from emerge_wasm.wire.duplex import LATE, Duplex
 from emerge_wasm.wire.event import REQUEST_COST, Ids
 from emerge_wasm.wire.link import Link
-from emerge_wasm.wire.server import ChannelEnded, ServerRequest
+from emerge_wasm.wire.server import ChannelEnded, ServerChannel, ServerRequest
+from tests.scale import examples
 
 IDS = Ids()
 ERROR: dict[str, Any] = {"code": "Invalid", "message": "x", "path": None, "remedy": None, "details": {}}
@@ -83,6 +86,82 @@ def test_an_end_may_come_late_a_few_times() -> None:
         assert host.receive(end) is None
     with pytest.raises(Invalid, match="no request of its own"):
         host.receive(end)
+
+
+class Talk:
+    """A host and a worker that keep to the protocol, what each has sent and the other has not yet received, and the
+    calls and requests of each."""
+
+    def __init__(self) -> None:
+        self.ends = (Duplex.of_host(requests=1000), Duplex.of_worker())
+        self.sent: tuple[list[bytes], list[bytes]] = ([], [])
+        self.calls: tuple[list[bytes], list[bytes]] = ([], [])
+        self.asked: tuple[list[ServerChannel], list[ServerChannel]] = ([], [])
+        self.heard = 0
+
+    def step(self, deed: str, side: int, which: int) -> None:
+        """Do this on a side; nothing where there is nothing to do it with."""
+        me, sent, calls, asked = self.ends[side], self.sent[side], self.calls[side], self.asked[side]
+        if deed == "call":
+            channel, payload = me.client.request("get", [], 0)
+            calls.append(channel)
+            sent.append(payload)
+        elif deed == "leave" and calls:
+            sent.append(me.client.end(calls.pop(which % len(calls))) or b"")
+        elif deed == "item" and asked and (channel_ := asked[which % len(asked)]).credit > 0:
+            sent.append(me.server.item(channel_, 1))
+        elif deed in ("ok", "done", "error") and asked:
+            channel_ = asked.pop(which % len(asked))
+            ending = {"ok": lambda: me.server.ok(channel_, 1), "done": lambda: me.server.done(channel_)}
+            answer = ending.get(deed, lambda: me.server.error(channel_, NotFound("nothing there")))()
+            assert isinstance(answer, bytes)
+            sent.append(answer)
+        elif deed == "hear" and self.sent[1 - side]:
+            self.hear(side, self.sent[1 - side].pop(0))
+
+    def hear(self, side: int, payload: bytes) -> None:
+        action = self.ends[side].receive(payload)
+        self.heard += 1
+        if isinstance(action, ServerRequest):
+            self.asked[side].append(action.channel)
+        elif isinstance(action, ChannelEnded):
+            self.asked[side].remove(action.channel)
+        elif isinstance(action, Reply) and action.kind is not ReplyKind.ITEM:
+            self.calls[side].remove(action.channel)
+
+
+DEEDS = st.sampled_from(["call", "leave", "item", "ok", "done", "error", "hear", "hear", "hear"])
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(st.tuples(DEEDS, st.integers(0, 1), st.integers(0, 5)), min_size=40, max_size=80))
+def test_who_keeps_to_the_protocol_is_never_refused(deeds: list[tuple[str, int, int]]) -> None:
+    """A call that was given up may have been answered meanwhile, whatever crossed on the way."""
+    talk = Talk()
+    for deed in deeds:
+        talk.step(*deed)
+    while any(talk.sent):
+        talk.step("hear", 0, 0)
+        talk.step("hear", 1, 0)
+    assert all(len(talk.ends[side].client) == len(talk.calls[side]) for side in (0, 1))
+
+
+def test_a_call_that_was_given_up_is_answered_once() -> None:
+    host, worker, channel, _ = working()
+    answer = event.encode_on(IDS, channel, "OK", [7])
+    host.client.end(channel)
+    assert host.receive(answer) is None
+    with pytest.raises(Invalid, match="what it was not asked"):
+        host.receive(answer)
+    host.client.credit = 2
+    channel, payload = host.client.request("run", [], 0)
+    again = worker.receive(payload)
+    assert isinstance(again, ServerRequest)
+    items = [worker.server.item(again.channel, "x") for _ in range(3)]
+    host.client.end(channel)
+    assert [host.receive(item) for item in items[:2]] == [None, None]
+    with pytest.raises(Invalid, match="what it was not asked"):
+        host.receive(items[2])  # more than were granted
 
 
 def test_more_requests_than_there_may_be() -> None:
@@ -177,7 +256,7 @@ def test_what_is_no_request(header: dict[str, Any], args: Any) -> None:
         host.receive(event.encode(header, "get", args))
 
 
-def test_a_request_on_a_channel_of_the_host() -> None:
+def test_a_againon_a_channel_of_the_host() -> None:
     host, _, channel, _ = working()
     with pytest.raises(Invalid, match="not its own"):
         host.receive(event.encode({"message_id": channel}, "get", []))

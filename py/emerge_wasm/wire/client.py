@@ -61,7 +61,8 @@ class ClientProtocol:
     `peer` is what errors call the other side; `heartbeat` is in seconds, 0 for none; `limit` is the largest event in
     bytes; `credit` is the number of items that a stream may send before it is granted more, equal on both sides.
     `dropped` counts events that could not be read or belong to no open channel (late heartbeats are normal). `frames`:
-    events may come in several frames; they go so once the other side has said that it takes them.
+    events may come in several frames; they go so once the other side has said that it takes them. `left`: so many of
+    the channels that were closed here, the last, are known until the other side has closed them as well.
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
@@ -71,8 +72,10 @@ class ClientProtocol:
     limit: int = SIZE_LIMIT
     credit: int = 1
     dropped: int = 0
+    left: int = 0
     ids: Ids = field(default_factory=Ids)
     _channels: dict[bytes, _ClientChannel] = field(default_factory=dict)
+    _left: dict[bytes, int] = field(default_factory=dict)  # with the items that may still come
     _takes_frames: bool = False  # the other side does
 
     def __len__(self) -> int:
@@ -164,9 +167,24 @@ class ClientProtocol:
 
     def end(self, channel: bytes) -> bytes | None:
         """Close a channel. Return the payload that tells the other side, or None if it is closed already."""
-        if self._channels.pop(channel, None) is None:
+        state = self._channels.pop(channel, None)
+        if state is None:
             return None
+        if self.left:
+            if len(self._left) == self.left:
+                del self._left[next(iter(self._left))]
+            self._left[channel] = state.granted
         return event.encode_end(self.ids, channel)
+
+    def late(self, channel: object, found: Event) -> bool:
+        """Return whether an answer was under way when its channel was closed here (see `left`)."""
+        if not isinstance(channel, bytes) or (items := self._left.pop(channel, None)) is None:
+            return False
+        if found.name != STREAM:
+            return True
+        if items > 0:
+            self._left[channel] = items - 1
+        return items > 0
 
     def tick(self, now: float) -> ClientTick:
         """Send heartbeats on channels older than half a heartbeat, and close those whose peer fell silent."""

@@ -19,6 +19,8 @@ PIECES = 100_000
 """Most items before the result of a host's call: pieces of output, whose credit is never renewed."""
 LATE = 4
 """Late events allowed per answered request: grants and the end of a stream that has just ended."""
+LEFT = 8192
+"""Calls that were given up whose answers are known when they come: more than are under way at once."""
 _ANSWERS = frozenset({OK, ERR, STREAM, STREAM_DONE})
 
 DuplexAction = Reply | ServerRequest | CreditGranted | ChannelEnded
@@ -29,6 +31,7 @@ class Duplex:
 
     def __init__(self, client: ClientProtocol, server: ServerChannels, *, believes: bool = False) -> None:
         self.client = client
+        client.left = LEFT
         self.server = server
         self._cost = None if believes else server.cost
         self._requests = 0
@@ -66,6 +69,8 @@ class Duplex:
         if isinstance(key, bytes) and key in self.client:
             return self._reply(key, found)
         if found.name in _ANSWERS:
+            if self.client.late(key, found):
+                return None
             raise Invalid("it answered what it was not asked")
         return self._serve(found, len(payload)) if key is None else self._follow(found)
 

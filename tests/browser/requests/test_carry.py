@@ -15,6 +15,8 @@ from emerge_wasm.browser.protocol.step import ChangeReport, ChangeStep
 from emerge_wasm.browser.requests.change import change
 from emerge_wasm.browser.requests.create import blank, classes
 from emerge_wasm.browser.requests.earlier import earlier, removed
+from emerge_wasm.browser.requests.edit import read_changes
+from emerge_wasm.browser.requests.view import make_view
 from emerge_wasm.browser.tab import Tab
 from emerge_wasm.clients.client import Client
 from emerge_wasm.clients.transports.local import LocalTransport
@@ -201,6 +203,14 @@ def test_a_new_object_is_made_of_its_class_without_its_code() -> None:
             assert made["failures"] == []
             bike = await client.getobject("/bikes/new")
             assert bike == Bike(name="new", path="/bikes", price=3.0, key="mine", colour='it\'s "blue"')
+            left = {**step, "path": "/bikes/left", "fields": {"price": "1"}, "kinds": {"price": "float"}}
+            assert (await tab.change("local", cast("ChangeStep", left)))["failures"] == []
+            view = await make_view(tab.local, "/bikes/left", 0)
+            (key,) = (each for each in view["fields"] if each["name"] == "key")
+            assert (key["kind"], key["text"], key["type"]) == ("str", "", ""), "the class makes it: it is no None"
+            edits = await read_changes(tab.local, "/bikes/left", 0, {"key": "it's mine"})
+            assert edits.values == {"key": "it's mine"}
+            await client.rm("/bikes/left")
             for fields, said in (
                 ({}, "price is required"),
                 ({"price": "x"}, "price: 'x'"),

@@ -13,6 +13,7 @@ def test_fields_say_how_they_are_edited() -> None:
         {"name": name, "annotation": annotation, "default": "", "class": "Item"}
         for name, annotation in (("price", "float"), ("new", "int"))
     ]
+    declared.append({"name": "size", "annotation": "int", "default": "5", "class": "Item"})
     known = {name: FieldForm("leaf", name, name=name) for name in ("float", "int")}
     forms = ClassForms({"price": "float", "new": "int"}, known, {})
     state = {"id": "a", "price": 3, "extra": (1, 2), "note": "two\nlines", "flag": True, "name": "hidden"}
@@ -21,7 +22,8 @@ def test_fields_say_how_they_are_edited() -> None:
     }
     assert rows == {
         "price": ("float", "3"),
-        "new": ("literal", "None"),
+        "new": ("int", ""),
+        "size": ("int", "5"),
         "extra": ("literal", "(1, 2)"),
         "note": ("text", "two\nlines"),
         "flag": ("bool", "True"),

@@ -29,6 +29,11 @@ export function formatDate(iso: string): string {
   return `${day} ${formatTime(date)}`;
 }
 
+/** The reader's own time zone by its name, as "Europe/Berlin". */
+export function localZone(): string {
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
 export function formatTime(date: Date): string {
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => String(n).padStart(2, "0")).join(":");
 }

@@ -16,7 +16,7 @@ from ..protocol.view import BlankObject, ClassChoice, ClassList
 from ..tab import Tab
 from .class_view import describe_class
 from .edit import read_fields
-from .view import KINDS, make_fields
+from .view import make_fields
 
 HERE = 2000  # entries of the directory that are looked at
 ANYWHERE = 20_000  # and of the whole filesystem
@@ -65,11 +65,7 @@ async def blank(tab: Tab, args: BlankArgs) -> BlankObject:
     fields = [field for field in described.fields if field["name"] not in METADATA]
     required = required_fields(fields)
     made = {field["name"]: field["default"] for field in fields if default_of(field).kind == "made"}
-    views = make_fields(described, {**plain_defaults(fields), **PLAIN})
-    for view in views:
-        if view["name"] in required or view["name"] in made:
-            view["kind"], view["text"] = KINDS.get(view["annotation"], "literal"), ""
-            view["size"], view["reason"] = 0, ""
+    views = make_fields(described, PLAIN)
     forms = described.form_views({view["form"] for view in views if view["form"]})
     return {"doc": described.doc, "fields": views, "forms": forms, "required": required, "made": made}
 

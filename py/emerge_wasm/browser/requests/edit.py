@@ -13,7 +13,7 @@ from ..places.place import TabPlace
 from ..protocol.view import EditKind
 from .class_view import ClassView, describe_class
 from .value_text import ValueText, shorten
-from .view import kind_of, state_of
+from .view import kind_of, kind_where_unset, state_of, with_defaults
 
 TYPES: dict[EditKind, tuple[str, ...]] = {
     "bool": ("bool",),
@@ -44,13 +44,15 @@ async def read_changes(place: TabPlace, path: str, version: int, texts: Mapping[
     described = await describe_class(place, found["pointer"]["bundle"])
     state = state_of(found)
     reader = ValueText(described.forms, state)
-    values = {name: _read(reader, described, name, state.get(name), text) for name, text in texts.items()}
+    shown = with_defaults(described, state)
+    values = {name: _read(reader, described, name, shown, text) for name, text in texts.items()}
     return ReadChanges(found, described, state, values)
 
 
-def _read(reader: ValueText, described: ClassView, name: str, before: object, text: str) -> object:
+def _read(reader: ValueText, described: ClassView, name: str, shown: Mapping[str, object], text: str) -> object:
     form = described.forms.forms.get(described.forms.fields.get(name, ""))
-    kind = kind_of(form, before)
+    before = shown.get(name)
+    kind = kind_of(form, before) if name in shown else kind_where_unset(form)
     if kind in ("str", "text"):
         return text
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ...bundles import ClassForms, FieldForm
+from ...bundles.default import plain_defaults
 from ...codec import Record, decode
 from ...objects import METADATA
 from ...results import ObjectRow
@@ -56,11 +57,25 @@ def state_of(found: ObjectRow) -> dict[str, object]:
 
 
 def make_fields(described: ClassView, state: Mapping[str, object]) -> list[FieldView]:
-    """Make the views of fields in the class's order, then of the state's other attributes."""
+    """Make the views of fields in the class's order, then of the state's other attributes.
+
+    A field that the state lacks has its default, or no text where only the class's own code knows it.
+    """
     known = {field["name"]: field["annotation"] for field in described.fields if field["name"] not in METADATA}
-    texts, forms = ValueText(described.forms, state), described.forms
+    values = with_defaults(described, state)
+    texts, forms = ValueText(described.forms, values), described.forms
     names = [*known, *(name for name in state if name not in known and name not in METADATA)]
-    return [make_field(name, known.get(name, ""), forms, texts, state.get(name)) for name in _ordered(names)]
+    views = [make_field(name, known.get(name, ""), forms, texts, values.get(name)) for name in _ordered(names)]
+    for view in views:
+        if view["name"] not in values:
+            view["kind"], view["text"], view["type"] = kind_where_unset(forms.forms.get(view["form"])), "", ""
+            view["size"], view["reason"] = 0, ""
+    return views
+
+
+def with_defaults(described: ClassView, state: Mapping[str, object]) -> dict[str, object]:
+    """Return a state with the plain defaults of what it lacks, as an object of the class has them."""
+    return {**plain_defaults([field for field in described.fields if field["name"] not in state]), **state}
 
 
 BASE = ("id", "data")
@@ -95,13 +110,18 @@ def make_field(name: str, annotation: str, forms: ClassForms, texts: ValueText, 
     }
 
 
+def kind_where_unset(form: FieldForm | None) -> EditKind:
+    """Return how to edit a field that has no value yet."""
+    return KINDS.get(form.name, "literal") if form is not None and form.kind == "leaf" else "literal"
+
+
 def kind_of(form: FieldForm | None, value: object) -> EditKind:
     """Return how to edit a value: by its type where the annotation agrees, else as Python writes it."""
     kind = KINDS.get(type(value).__name__, "literal")
     if form is not None and form.kind == "any":
         return "literal"
     if form is not None:
-        wanted = KINDS.get(form.name, "literal") if form.kind == "leaf" else "literal"
+        wanted = kind_where_unset(form)
         if wanted == "float" and kind == "int":
             return "float"
         if wanted != kind:
