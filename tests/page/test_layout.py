@@ -226,6 +226,8 @@ def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, t
         expect(found.first).to_be_visible(timeout=SLOW)
     tab.find("look-earlier").click()
     expect(tab.find("earlier")).to_contain_text("Nothing that was removed", timeout=SLOW)
+    zone = tab.page.evaluate("new Intl.DateTimeFormat().resolvedOptions().timeZone")
+    expect(tab.find("as-of-zone")).to_have_text(f"{zone} time".replace("_", " "))
 
 
 PLACE = """([tree, path, high]) => {
