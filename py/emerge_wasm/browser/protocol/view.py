@@ -26,9 +26,9 @@ EditKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "t
 class FieldView(TypedDict):
     """One field of an object. `text` is the Python literal of its value; of "str" and "text" the string itself.
 
-    `form` is the key of what its annotation allows ("": anything), `type` that of its value ("": none is stored). `size`
-    are the characters of the whole text, of which a long one has only the first. `reason` says why a "fixed" one cannot
-    be text. `spark` are the points of a small curve, where it is a series of numbers.
+    `form` is the key of what its annotation allows ("": anything), `type` that of its value ("": none is stored).
+    `size` are the characters of the whole text, of which a long one has only the first. `reason` says why a "fixed" one
+    cannot be text. `spark` are the points of a small curve, where it is a series of numbers.
     """
 
     name: str
