@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import NamedTuple, cast
@@ -25,6 +26,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import StaleAnswer
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.operations import Context, Transport, Values, Wire
+from emerge_wasm.results import ObjectPage
 from emerge_wasm.stores.memory import MemoryStore
 from emerge_wasm.straight import run_straight
 
@@ -94,6 +96,18 @@ async def _at_rest(counted: Counted) -> None:
             await asyncio.sleep(0)
 
 
+@dataclass
+class Kept(EmergeFile):
+    """An object of a class of its own."""
+
+    content: bytes = b""
+
+
+@dataclass
+class Tide(Kept):
+    """And one of another."""
+
+
 async def fill(client: Client, count: int) -> list[str]:
     names = [f"{number:02}" for number in range(count)]
     await client.mkdir("/d")
@@ -141,6 +155,30 @@ async def test_what_is_read_ahead_is_bounded(way: Way, taken: int) -> None:
             await asyncio.sleep(0)
         assert way.counted.asked <= needed + 1 + way.ahead
         await objects.aclose()  # type: ignore[attr-defined]
+
+
+async def test_pages_have_what_single_reads_give(way: Way) -> None:
+    """Of objects of several classes, owners, permissions and sizes, in every field of their pointers."""
+    dice = Random(11)
+    async with Client(way.transport) as client:
+        await client.mkdir("/d/21a")
+        names = [f"{number:02}" for number in range(40)]
+        for name in names:
+            content = dice.randbytes(dice.choice([1, 300, 70_000, 300_000]))
+            await client.store(dice.choice([Tide, Kept])(name=name, path="/d", content=content))
+            if dice.random() < 0.3:
+                await client.chmod(f"/d/{name}", dice.choice(["rw-------", "rwxrwxrwx"]))
+        args: Values = ["/d", "", 6]
+        if way.ahead:
+            pages = [page async for page in way.transport.stream("objects", args)]
+        else:
+            pages = []
+            while not pages or pages[-1]["cursor"]:
+                args = ["/d", pages[-1]["cursor"] if pages else "", 6]
+                pages.append(await way.transport.call("objects", args))
+        found = [row for page in cast("list[ObjectPage]", pages) for row in page["objects"]]
+        assert found == [await way.transport.call("getobject", [f"/d/{name}"]) for name in names]
+        assert len({row["pointer"]["class_name"] for row in found}) == 2
 
 
 async def test_what_stays_comes_once_and_in_order_whatever_else_changes(way: Way) -> None:

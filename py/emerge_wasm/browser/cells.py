@@ -23,6 +23,7 @@ from .console.page_link import NESTED
 from .console.prompt import AskInput
 from .guests.consent import HERE, Consent
 from .guests.link_host import OBJECT_PAGES
+from .guests.object_rows import write_page
 from .protocol.option import PlaceName
 
 LOG = logging.getLogger("emerge.browser")
@@ -119,7 +120,7 @@ class CellsKernel:
                     asked = asked._replace(cursor=page["cursor"])
                     ahead = asyncio.ensure_future(filesystem.call("objects", list(asked), context))
                     await asyncio.sleep(0)  # it is begun: the store reads while this page is packed
-                yield packed(page) if own else page
+                yield packed(write_page(page)) if own else page
                 if not page["cursor"]:
                     return
         finally:

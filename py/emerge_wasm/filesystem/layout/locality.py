@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import groupby
 
 from ...store import Store, keys_of
@@ -65,13 +66,9 @@ async def _get(store: Store, space: str, keys: Sequence[bytes], prefix: int) -> 
         if len(wanted) > FEW:
             limit = 2 * len(wanted)
             rows = await store.scan(space, wanted[0], wanted[-1] + b"\0", limit=limit)
-            reached = rows[-1][0] if len(rows) == limit else wanted[-1]
-            found.update(_among(wanted, dict(rows), reached))
+            if len(rows) == limit:
+                del wanted[bisect_right(wanted, rows[-1][0]) :]
+            found.update(zip(wanted, map(dict(rows).get, wanted), strict=True))
     rest = [key for key in keys if key not in found]
     found.update(zip(rest, await store.get(keys_of(space, rest)), strict=True))
     return [found[key] for key in keys]
-
-
-def _among(wanted: Iterable[bytes], rows: dict[bytes, bytes], reached: bytes) -> Iterable[tuple[bytes, bytes | None]]:
-    """Return (key, value) of the wanted keys that a page of rows, up to the key `reached`, covers."""
-    return ((key, rows.get(key)) for key in wanted if key <= reached)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import lru_cache
 from itertools import accumulate
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..layout import access
 from ..layout.ancestry import LEFT
 from ..layout.locality import get_versions
 from ..layout.moment import read_moment
-from ..layout.record import Entry, VersionRecord, version_key
+from ..layout.record import BLOB_STATE, Entry, VersionRecord, version_key
 from ..tree.find import REGISTRY, find, find_place, name, not_found
 from ..tree.links import find_at, newest_record
 from ..tree.load import PAGE_BYTES, check_limit, load_state, page_of, wire_version
@@ -57,8 +58,13 @@ async def objects(core: Core, context: Context, path: str, cursor: str, limit: i
     return {"objects": rows, "cursor": last if more else ""}
 
 
+_size_of = attrgetter("size")
+
+
 def _fitting(entries: list[Entry]) -> list[Entry]:
     """Return the first entries whose states fit into a page, at least one."""
+    if sum(map(_size_of, entries)) + BLOB_STATE * len(entries) <= PAGE_BYTES:
+        return entries  # as mostly: no state has more than this
     sizes = accumulate(entry.state_size for entry in entries)
     return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
 

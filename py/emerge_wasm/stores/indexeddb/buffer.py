@@ -53,6 +53,15 @@ def cut(reply: bytes, lengths: list[int]) -> list[bytes | None]:
     ]
 
 
+def cut_rows(reply: bytes, lengths: list[int]) -> list[tuple[bytes, bytes]]:
+    """Cut rows out of a reply, of whose keys and values these are the lengths by turns."""
+    ends = list(accumulate(lengths, initial=4 * (len(lengths) + 1)))
+    return [
+        (reply[begin:middle], reply[middle:end])
+        for begin, middle, end in zip(ends[::2], ends[1::2], ends[2::2], strict=False)  # the last end begins none
+    ]
+
+
 async def mapped(name: str, promise: Awaitable[T]) -> T:
     """Await a promise; raise what it throws as an EmergeError."""
     from pyodide.ffi import JsException

@@ -13,7 +13,7 @@ from typing import Protocol
 from ...errors import Invalid
 from ...store import SPACES, Batch, Capabilities, Key
 from ..check import changed, check_batch, check_keys, check_options, check_scan, closed
-from .buffer import ABSENT, Buffer, cut, mapped, to_buffer, words_of
+from .buffer import ABSENT, Buffer, cut, cut_rows, mapped, to_buffer, words_of
 from .opfs import OpfsFolder
 
 _INDEX = {space: index for index, space in enumerate(SPACES)}
@@ -100,8 +100,7 @@ class IndexedDBStore:
             return []
         head = [_INDEX[space], len(start), _length(end), min(limit, ABSENT), int(reverse)]
         reply, lengths = await self._call(self._database.scan, head, (start, end or b""))
-        parts = [part for part in cut(reply, lengths) if part is not None]
-        return list(zip(parts[::2], parts[1::2], strict=True))
+        return cut_rows(reply, lengths)
 
     async def commit(self, batch: Batch) -> list[int]:
         self._check_open()
