@@ -108,15 +108,16 @@ def kill(profile: Path) -> None:
             pass
 
 
-def kill_as_it_prints(browser: BrowserContext, tab: Tab, profile: Path, code: str, outputs: int) -> list[str]:
-    """Kill the browser while a cell runs, once so many outputs have come; return the words that were printed."""
+def kill_as_it_prints(browser: BrowserContext, tab: Tab, profile: Path, code: str, lines: int) -> list[str]:
+    """Kill the browser while a cell runs, once so many lines have come; return the words that were printed."""
     tab.cells += 1
     tab.page.evaluate(
         "([cell, code]) => void ask('cell', { cell, code, cause: '', requirements: [] })", [tab.cells, code]
     )
     tab.page.wait_for_function(
-        "([cell, least]) => events.filter(e => e.event === 'output' && e.cell === cell).length >= least",
-        arg=[tab.cells, outputs],
+        "([cell, least]) => events.map(e => e.event === 'output' && e.cell === cell ? e.text : '').join('')"
+        ".split('\\n').length > least",
+        arg=[tab.cells, lines],
     )
     printed = tab.printed().split()
     kill(profile)
