@@ -807,6 +807,8 @@ def test_a_line_that_loses_all_and_does_not_end_is_noticed(
     own = open_tab(line.lead_to(relay.found["page"]))
     try:
         own.ready(patience=3 * SLOW)
+        own.open(WIDGET)
+        expect(own.page.locator(PRICE)).to_be_visible(timeout=SLOW)  # its parts come at a first visit
         cut_off(site, own, next(deed for deed in DEEDS if deed.name == chosen), swallow, line.passes.set)
     finally:
         own.page.close()  # it may still load what comes late
