@@ -91,7 +91,7 @@ STEADY = (
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
 IN_WEBKIT = (
     "assist", "closed", "exchange", "failing", "files", "installed", "kept", "kernels", "layout", "live", "notebook",
-    "object", "output", "packages", "page", "screens", "search", "sign_in", "table",
+    "object", "output", "packages", "page", "screens", "search", "sign_in", "table", "transfer",
 )  # fmt: skip
 """Of these modules, which by `not_webkit` say what cannot be tried. It starts Python for longer than all others."""
 WEBKIT_SHARE = 100
