@@ -99,7 +99,7 @@ def count_signals(session: CDPSession) -> int:
     return int(found)
 
 
-@pytest.mark.skipif(SCALE == 1, reason="an hour by EMERGE_TEST_SCALE=large")
+@pytest.mark.skipif(SCALE == 1, reason="an hour by EMERGE_TEST_SCALE=large, with -o faulthandler_timeout=0")
 @pytest.mark.timeout(HOUR + 600 if SCALE > 1 else 300)
 def test_use_does_not_grow_what_is_held(tab: Tab) -> None:
     cell = tab.run("cluster.getobject('/inventory/widget1');", wait="running")

@@ -146,6 +146,8 @@ async def cells(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sync, "drive", side.loops.drive)  # patched: as the worker of cells sets it
     monkeypatch.setattr(execute, "IN_PYODIDE", True)  # patched: a tab has no threads for methods to block in
     yield side
+    if side.link._told:  # what was told is answered, or its task would end with the loop
+        await asyncio.wait(side.link._told, timeout=20)
     side.loops.close()
     side.page.close()
 
