@@ -44,6 +44,12 @@ gc.disable()  # all the thousands of tests that are collected stay: looking for 
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = TURN
+
+
 def pytest_report_header() -> str:
     return f"EMERGE_TEST_TURN={TURN}"
 

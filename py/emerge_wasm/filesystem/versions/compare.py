@@ -90,6 +90,7 @@ async def _bring_back(core: Core, context: Context, names: PathNames, version: i
         at, directory = at.inside(entry.uuid), child_path(directory, entry.name)
     pointer: PointerRow | None = None
     pending, time_slice = deque([(gone, at, directory)]), TimeSlice()
+    since = await _last_removed(core, gone.entry) if gone.entry.is_directory else ""
     while pending:  # parents first, in as many commits as the store's largest batch requires
         await time_slice.share()
         if await is_full(core, change, core.store.capabilities.largest_batch):
@@ -101,7 +102,8 @@ async def _bring_back(core: Core, context: Context, names: PathNames, version: i
         if entry.is_directory:
             inside = child_path(directory, entry.name)
             pending += [
-                (child, at.inside(entry.uuid), inside) for child in await _left_with(core, entry.uuid, gone.origin)
+                (child, at.inside(entry.uuid), inside)
+                for child in await _left_with(core, entry.uuid, gone.origin, since)
             ]
     await commit(core, change)
     assert pointer is not None
@@ -155,9 +157,24 @@ async def _last_there(core: Core, parent: bytes, name: str, moment: str) -> Vers
     return (min if moment else max)(found, key=lambda record: record.entry.date, default=None)
 
 
-async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]:
-    """Return the removals of a directory's entries that were removed with the tree at the path `top`."""
-    found: dict[bytes, VersionRecord] = {}
+async def _last_removed(core: Core, gone: Entry) -> str:
+    """Return the date at which something that is removed was removed the time before; "" when it never was."""
+    before = version_key(gone.uuid, gone.version)
+    while rows := await core.store.scan("versions", gone.uuid, before, limit=PAGE_ROWS, reverse=True):
+        for _, raw in rows:
+            record = VersionRecord.unpack(raw)
+            if record.operation == REMOVED:
+                return record.entry.date
+        before = rows[-1][0]
+    return ""
+
+
+async def _left_with(core: Core, parent: bytes, top: str, since: str) -> list[VersionRecord]:
+    """Return the removals of a directory's entries that were removed with the tree at the path `top` after a date.
+
+    Of several of one name, it is the last: a removal that broke off has left the others.
+    """
+    found: dict[str, VersionRecord] = {}
     start, end = parent, prefix_end(parent)
     time_slice = TimeSlice()
     while True:
@@ -166,9 +183,12 @@ async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]
             await time_slice.share()
             if value[:1] == b"-" and (raw := (await core.store.get([("versions", key[-24:])]))[0]) is not None:
                 record = VersionRecord.unpack(raw)
-                newest = await newest_record(core, key[-24:-8])
-                if record.operation == REMOVED and record.origin == top and newest == record:
-                    found[record.raw[:16]] = record
+                entry = record.entry
+                if record.operation != REMOVED or record.origin != top or entry.date <= since:
+                    continue
+                other = found.get(entry.name)
+                if (other is None or other.entry.date < entry.date) and await newest_record(core, entry.uuid) == record:
+                    found[entry.name] = record
         if len(rows) < PAGE_ROWS:
             return list(found.values())
         start = rows[-1][0] + b"\0"
