@@ -21,7 +21,10 @@ from emerge_wasm.codec import encode
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem.indexes.index import all_indexes
 from emerge_wasm.filesystem.runs.inside.here import Here
+from emerge_wasm.filesystem.searches import search
 from emerge_wasm.filesystem.searches.judge import Judge
+from emerge_wasm.filesystem.searches.proven import ProvenRows
+from emerge_wasm.filesystem.searches.scan import Scanner
 from emerge_wasm.store import Key
 from tests.filesystem.indexes.indexed import check
 from tests.filesystem.searches.searched import Searched, path_of, predicate, searched, states_of
@@ -386,3 +389,86 @@ async def test_a_union_of_indexes_gives_what_a_class_computes_too() -> None:
         assert len(await all_indexes(there.filesystem.core)) == 1
         with pytest.raises(Unavailable):
             await there.names("/s", "o.a == 1 and [x for x in o.a]")
+
+
+# --- the short way of what keys prove
+PLACES = st.sampled_from(["/s", "/s", "/s/open", "/s/closed", "/elsewhere"])
+MOSTLY = st.one_of(st.integers(-3, 9), st.integers(-3, 9), st.integers(-3, 9), NASTY)
+OWNED = st.tuples(PLACES, st.fixed_dictionaries({"a": MOSTLY}, optional={"b": MOSTLY}), st.sampled_from([0o022, 0o027]))
+ASKED = ("o.a < v", "v <= o.a", "o.a >= v", "w <= o.a <= v", "o.a == v", "o.a == v and o.b < w")
+
+
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(OWNED, min_size=8, max_size=40),
+    st.lists(st.tuples(PLACES, st.dictionaries(st.sampled_from("bc"), NASTY)), max_size=2),
+    st.sampled_from(ASKED),
+    st.tuples(st.one_of(st.integers(0, 9), NASTY), st.one_of(st.integers(-3, 3), NASTY)),
+    st.sampled_from([("a",), ("a", "b")]),
+    st.sampled_from([1, 3, 8, 1000]),
+    st.sets(st.integers(0, 39), max_size=2),
+    st.sets(st.integers(0, 39), max_size=2),
+)
+def test_the_short_way_gives_what_the_long_one_does(
+    objects: Any, others: Any, text: str, values: Any, fields: Any, limit: int, large: Any, later: Any
+) -> None:
+    """Whatever the condition, the rights and the pages: the same pointers and states in the same order, and as
+    many errors. Some states are too large to stand with their versions, or are those of earlier ones."""
+    asks = predicate(text, v=values[0], w=values[1])
+
+    async def work() -> None:
+        async with searched() as there:
+            for path in ("/s/open", "/s/closed", "/elsewhere"):
+                await there.call("mkdir", path)
+            await there.index("/s", *fields)
+            await there.put({f"{place}/o{number}": state for number, (place, state) in enumerate(others)})
+            for number, (place, state, umask) in enumerate(objects):
+                maker = Searched(there.filesystem, replace(there.context, umask=umask))
+                more = {"c": "z" * 70_000} if number in large else {}
+                await maker.put({f"{place}/n{number:02}": state | more})
+                if number in later:
+                    await there.call("chmod", f"{place}/n{number:02}", "rwxr-x--x")
+            for path, perms in (("/s", "rwxr-xr-x"), ("/s/open", "rwxr-xr-x"), ("/s/closed", "rwx------")):
+                await there.call("chmod", path, perms)
+            for caller in (there, there.as_user("eve")):
+                short, errors, scanned = await all_pages(caller, asks, limit)
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(search, "proven_rows", nothing_proven)  # patched: the long way finds everything
+                    long, *told = await all_pages(caller, asks, limit)
+                assert short == long
+                assert errors == told[0]
+                assert scanned == told[1] or len(short) >= limit, "a page reads more than it gives"
+
+    asyncio.run(work())
+
+
+async def nothing_proven(asked: Any, plan: Any, mark: Any, limit: int) -> ProvenRows:
+    return ProvenRows(mark or (), mark)
+
+
+async def all_pages(there: Searched, asks: Any, limit: int) -> tuple[list[Any], int, int]:
+    """The rows of all pages, how many objects had errors, and how many were looked at."""
+    found: list[Any] = []
+    errors = scanned = 0
+    cursor = ""
+    while True:
+        page = await there.call("search", "/s", asks, "", False, limit, cursor)
+        found += page["objects"]
+        errors, scanned = errors + page["errors"]["count"], scanned + page["scanned"]
+        cursor = page["cursor"]
+        if not cursor:
+            return found, errors, scanned
+
+
+async def test_what_keys_prove_takes_the_short_way(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with searched(url) as there:
+        await fill(there, 600)
+        await there.index("/s", "a")
+        monkeypatch.setattr(Scanner, "scan", None)  # patched: there is no other way
+        for limit, pages in ((1000, 1), (600, 1), (599, 2), (100, 6), (7, 86)):
+            found, cursor = 0, ""
+            for number in range(pages):
+                page = await there.call("search", "/s", predicate("o.a >= 0"), "", False, limit, cursor)
+                found, cursor = found + len(page["objects"]), page["cursor"]
+                assert bool(cursor) == (number < pages - 1), "no page is asked for in vain"
+            assert found == 600

@@ -194,6 +194,28 @@ class Entry(NamedTuple):
         }
 
 
+def pointer_in(raw: bytes, directory: str, node: str) -> PointerRow:
+    """Return the pointer of a packed entry as `Entry.unpack(raw).wire(directory, node)` does, in half the time."""
+    fields = engine.unpackb(raw[17:])
+    name, type, class_name, bundle, perms, owner, group, size, version, revision, date = fields[:CONTENT]
+    return {
+        "uuid": raw[:16].hex(),
+        "name": name,
+        "path": directory,
+        "type": type,
+        "class_name": class_name,
+        "bundle": bundle,
+        "perms": perms,
+        "owner": owner,
+        "group": group,
+        "size": size,
+        "version": version,
+        "revision": revision,
+        "date": date,
+        "node": node,
+    }
+
+
 read_entry = lru_cache(4096)(Entry.unpack)
 """`Entry.unpack`, where the same entries are likely to be read again."""
 

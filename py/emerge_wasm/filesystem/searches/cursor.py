@@ -25,10 +25,22 @@ def fingerprint(*parts: object) -> bytes:
     return hashlib.sha256(encode(list(parts))).digest()[:8]
 
 
+def timed(context: Context) -> Context:
+    """Return the context with a clock: the caller's, or this process's now."""
+    return context if context.clock is not None else replace(context, clock=clock_here())
+
+
 def continued(context: Context, cursor: str) -> tuple[Context, str]:
-    """Return the context with the clock of a search, and the cursor without it.
+    """Return the context with the clock of a search, and the cursor without it, as `take_clock` does.
 
     A search keeps the clock that it began with: the one in the cursor, the caller's, or this process's now.
+    """
+    context, cursor = take_clock(context, cursor)
+    return timed(context), cursor
+
+
+def take_clock(context: Context, cursor: str) -> tuple[Context, str]:
+    """Return the context with the clock in the cursor, if there is one, and the cursor without it.
 
     Raises:
         Invalid: the cursor is malformed.
@@ -37,7 +49,7 @@ def continued(context: Context, cursor: str) -> tuple[Context, str]:
     if mark:
         moment, zone = read_cursor(text, _CLOCK.encode(), int, str)
         return context.narrowed({"clock": [moment, zone]}), cursor
-    return (context if context.clock is not None else replace(context, clock=clock_here())), cursor
+    return context, cursor
 
 
 def with_clock(cursor: str, context: Context) -> str:

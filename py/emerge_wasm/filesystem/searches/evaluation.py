@@ -20,6 +20,7 @@ from ..execution import EXECUTION, is_lacking
 from ..indexes.class_shape import read_shape
 from ..runner import EvaluateCall, EvaluateOutcome, Runner
 from .candidate import Candidate
+from .cursor import timed
 
 log = logging.getLogger("emerge.filesystem")
 
@@ -32,9 +33,16 @@ class Evaluation:
     def __init__(self, core: Core, context: Context, sent: dict[str, bytes] | None) -> None:
         """Parse the bundles. Raises Invalid for one that does not match its hash."""
         self._core = core
-        self._context = context
+        self._caller = context
         self.ran = False  # whether code was asked for
         self._held: dict[str, Bundle | None] = {hash: parse(data, hash) for hash, data in (sent or {}).items() if data}
+
+    @property
+    def caller(self) -> Context:
+        """The caller's context with its clock: this process's, if it has none, from when it is first asked for."""
+        if self._caller.clock is None:
+            self._caller = timed(self._caller)
+        return self._caller
 
     async def values(self, expression: Wire, rows: Sequence[Candidate], why: str) -> EvaluateOutcome:
         """Evaluate an expression for each row. Where a class cannot be loaded, that is its objects' error.
@@ -61,7 +69,7 @@ class Evaluation:
                 for each in map(rows.__getitem__, numbers)
             ]
             theirs = await self.find(set(hashes) - {""})
-            caller = self._context
+            caller = self.caller
             call = EvaluateCall(expression, known, {**theirs, **own}, execution.timeout, asker(caller), caller.clock)
             try:
                 part = await execution.evaluate(execution.runner, call, caller)

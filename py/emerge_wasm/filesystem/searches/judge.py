@@ -188,8 +188,11 @@ class Judge:
             if number < end:
                 self.errors.add(page.candidates[number], page.errors[number])
 
-    def stop_after(self, candidate: Candidate) -> None:
-        """Forget the errors after this match, on objects at which the next page looks again."""
+    def stop_after(self, candidate: Candidate | None) -> None:
+        """Forget the errors after this match, on objects at which the next page looks again; all, if it is None."""
+        if candidate is None:
+            self.errors.cut((0, 0))
+            return
         for page, before in self._told:
             for number, each in enumerate(page.candidates):
                 if each is candidate:

@@ -303,7 +303,7 @@ async def _first_of(
 
 def _keys(asked: Search, fingerprint: bytes) -> tuple[tuple[object, ...], tuple[object, ...]]:
     """Return what the answers of a search are kept under: without and with what time it is, of which code may ask."""
-    context, timed = asked.context, asked.predicate.timed
+    context, timed = asked.evaluation.caller, asked.predicate.timed
     caller = (context.principal, context.groups, context.superuser, context.owners)
     return (fingerprint, context.clock if timed else None, *caller), (fingerprint, context.clock, *caller)
 

@@ -5,12 +5,12 @@ Awaits the store and the runner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ...context import Clock, Context
+from ...context import Context
 from ...operations import Wire
-from ...query.local_time import LocalTime, clock_here
+from ...query.local_time import LocalTime
 from ...query.predicate import Predicate, read_predicate
 from ..core import Core
 from ..indexes.index import Index, indexes_over
@@ -143,7 +143,7 @@ def _reading(predicate: Predicate) -> Reading:
     return Reading(predicate, directory_of(predicate.ranges()))
 
 
-def _read(wire: Wire | None, bundles: dict[str, bytes] | None, clock: Clock) -> Reading:
+def _read(wire: Wire | None, bundles: dict[str, bytes] | None, evaluation: Evaluation) -> Reading:
     """Parse the predicate; small ones are cached, unless they ask what time it is."""
     if wire is None:
         return _read_again("lambda o: True", b"\x80", "")
@@ -153,7 +153,9 @@ def _read(wire: Wire | None, bundles: dict[str, bytes] | None, clock: Clock) -> 
         read = _read_again(text, values, bundle)
         if not read.predicate.timed:
             return read
-    LocalTime(clock).check()
+    clock = evaluation.caller.clock
+    if clock is not None:
+        LocalTime(clock).check()
     return _reading(read_predicate(wire, bundles, clock))
 
 
@@ -165,17 +167,14 @@ async def open_search(
     as_of: str,
     bundles: dict[str, bytes] | None,
 ) -> Search:
-    """Check and open a search at or below a path. Its clock is the caller's, or this process's now.
+    """Check and open a search at or below a path. Its clock is the caller's, or this process's once it is needed.
 
     Raises:
         Invalid: the predicate cannot be read.
         NotFound, PermissionDenied: as `find` does.
     """
-    clock = context.clock or clock_here()
-    if context.clock is None:
-        context = replace(context, clock=clock)
     evaluation = Evaluation(core, context, bundles)
-    read = _read(predicate, bundles, clock)
+    read = _read(predicate, bundles, evaluation)
     top = await find(core, context, path, "r", as_of=as_of)
     moment = read_moment(as_of)
     indexes: list[Index] = []

@@ -69,6 +69,14 @@ class ScanPlan(NamedTuple):
     scans: list[Scan]
     ranges: list[SoughtRange]
 
+    def left(self, mark: object = None) -> list[SoughtRange]:
+        """Return the rows that follow a mark, all if it is None. Raises Invalid for the mark of another plan."""
+        if mark is None:
+            return self.ranges
+        number, key = _read_mark(mark, len(self.scans))
+        after = index_prefix(self.scans[number].index.id) + key
+        return [each.after(after) if each.scan == number else each for each in self.ranges if each.scan >= number]
+
 
 def scan_plan(way: Way, certain: dict[str, ExactRange] | None = None, needed: str = "") -> ScanPlan:
     """Return how a plan's objects are read.
@@ -137,13 +145,9 @@ class Scanner:
         """Yield the candidates of a plan (None: a walk) after a mark, in pages that grow from `first`."""
         if plan is None:
             return self.walk(mark, first)
-        way, scans, ranges = plan
-        if mark is not None:
-            number, key = _read_mark(mark, len(scans))
-            after = index_prefix(scans[number].index.id) + key
-            ranges = [each.after(after) if each.scan == number else each for each in ranges if each.scan >= number]
-        pages = self._read(ranges, first)
-        return pages if all(scan.owners is None for scan in scans) else self._owned(way, scans, pages)
+        pages = self._read(plan.left(mark), first)
+        whole = all(scan.owners is None for scan in plan.scans)
+        return pages if whole else self._owned(plan.way, plan.scans, pages)
 
     def _read(self, ranges: Sequence[SoughtRange], first: int = PAGE_ROWS, *, reverse: bool = False) -> Candidates:
         whereabouts = Whereabouts(self.core, self.context, self.top)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import aclosing
 
 from ...context import Context
@@ -11,8 +12,9 @@ from ...results import ObjectRow, SearchCount, Searched, SearchPage, SearchPages
 from ..core import Core
 from ..tree.load import PAGE_BYTES, check_limit
 from .candidate import Candidate
-from .cursor import continued, read_cursor, with_clock, write_cursor
+from .cursor import read_cursor, take_clock, with_clock, write_cursor
 from .ordered import ordered_cursors, ordered_page
+from .proven import proven_rows
 from .query import Search, open_search
 from .suggestion import note_search
 
@@ -31,7 +33,7 @@ async def search(
 ) -> SearchPage:
     check_limit(limit)
     began = time.perf_counter()
-    context, cursor = continued(context, cursor)
+    context, cursor = take_clock(context, cursor)
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     if order_by:
         found, after = await ordered_page(asked, order_by, descending, limit, cursor)
@@ -39,7 +41,8 @@ async def search(
     else:
         rows, after = await _page(asked, limit, cursor)
     note_search(asked, order_by, time.perf_counter() - began)
-    after = with_clock(after, context)
+    if after:
+        after = with_clock(after, asked.evaluation.caller)
     return {"objects": rows, "cursor": after, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
 
 
@@ -53,27 +56,32 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow]
     if cursor:
         asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
     way = await asked.plan()
-    found: list[ObjectRow] = []
+    proven = await proven_rows(asked, asked.scans(way), mark, limit)
+    found, size, node = proven.rows, proven.size, asked.core.node
+    if proven.over:
+        return found, ""
+    if proven.full:
+        return found, _continue(asked, proven.last)
     last: Candidate | None = None
-    size, node = 0, asked.core.node
-    async with aclosing(asked.fitting(way, mark, limit)) as pages:
+    async with aclosing(asked.fitting(way, proven.seen, limit - len(found))) as pages:
         async for page in pages:
             for candidate in page:
                 entry, directory, _, state, _, _ = candidate
                 size += len(state or b"")
-                if last is not None and (len(found) == limit or size > PAGE_BYTES):
-                    return found, _continue(asked, last)
+                if found and (len(found) == limit or size > PAGE_BYTES):
+                    asked.judge.stop_after(last)
+                    return found, _continue(asked, proven.last if last is None else last.mark)
                 found.append({"pointer": entry.wire(directory, node), "state": state or b""})
                 last = candidate  # keep no more of them: live objects slow the garbage collector
             if last is not None and len(found) == limit:
-                return found, _continue(asked, last)
+                asked.judge.stop_after(last)
+                return found, _continue(asked, last.mark)
     return found, ""
 
 
-def _continue(asked: Search, last: Candidate) -> str:
-    """Return the cursor after a match."""
-    asked.judge.stop_after(last)
-    return write_cursor(asked.mark_of_plan(), asked.choices.made, list(last.mark))
+def _continue(asked: Search, mark: Iterable[object]) -> str:
+    """Return the cursor after the match with that mark."""
+    return write_cursor(asked.mark_of_plan(), asked.choices.made, list(mark))
 
 
 async def searchpages(
@@ -90,14 +98,14 @@ async def searchpages(
     """Count the matches, and note the cursor after each page of them."""
     check_limit(limit)
     began = time.perf_counter()
-    context, _ = continued(context, "")
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     if order_by:
         total, cursors = await ordered_cursors(asked, order_by, descending, limit)
     else:
         total, cursors = await _cursors(asked, limit)
     note_search(asked, order_by, time.perf_counter() - began)
-    cursors = [with_clock(cursor, context) for cursor in cursors]
+    if len(cursors) > 1:
+        cursors = [with_clock(cursor, asked.evaluation.caller) for cursor in cursors]
     found: Searched = {"scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
     return {"count": total, "cursors": cursors, **found}
 

@@ -86,23 +86,44 @@ async def read_ranges(
     *,
     reverse: bool = False,
 ) -> Candidates:
-    """Yield the objects that rows point to with their states, as of the rows.
+    """Yield the objects that rows point to with their states, as of the rows, in pages that grow from `first`.
 
-    The pages grow up to about 4 MiB: after `first` rows, as many are read as were before. A row names the newest
-    version, so one read gives the object; if that version is no longer kept, the object is looked up again.
+    A row names the newest version, so one read gives the object; if that version is no longer kept, the object is
+    looked up again.
     """
-    left, size, read = ranges, min(max(first, 16), FIRST), 0
+    left, page = ranges, PageSize(first)
     while left:
-        rows = await scan_joined(core.store, "indexes", [each.rows for each in left], size, reverse)
+        rows = await scan_joined(core.store, "indexes", [each.rows for each in left], page.rows, reverse)
         if rows:
-            total, page = await _candidates(core, context, whereabouts, left, rows)
-            yield page
-        if len(rows) < size:
+            total, found = await _candidates(core, context, whereabouts, left, rows)
+            yield found
+        if len(rows) < page.rows:
             return
-        place, key, _, _ = rows[-1]
-        left = [left[place].after(key, reverse=reverse), *left[place + 1 :]]
-        read += size
-        size = min(max(size * PAGE_BYTES // (total + 1), 16), max(first - read, read), PAGE_ROWS)
+        left = after_row(left, rows[-1], reverse=reverse)
+        page.grow(total)
+
+
+class PageSize:
+    """How many `rows` are read at a time: up to about 4 MiB; after `first` of them, as many as were before."""
+
+    __slots__ = ("_first", "_read", "rows")
+
+    def __init__(self, first: int) -> None:
+        self.rows = min(max(first, 16), FIRST)
+        self._first = first
+        self._read = 0
+
+    def grow(self, size: int) -> None:
+        """Choose the next page's, after one of so many bytes."""
+        self._read += self.rows
+        most = max(self._first - self._read, self._read)
+        self.rows = min(max(self.rows * PAGE_BYTES // (size + 1), 16), most, PAGE_ROWS)
+
+
+def after_row(ranges: Sequence[SoughtRange], row: JoinedRow, *, reverse: bool = False) -> list[SoughtRange]:
+    """Return what is left of some ranges after one of their rows."""
+    place, key, _, _ = row
+    return [ranges[place].after(key, reverse=reverse), *ranges[place + 1 :]]
 
 
 async def _candidates(
