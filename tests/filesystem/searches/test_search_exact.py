@@ -145,6 +145,25 @@ async def test_a_directory_that_was_seen_is_seen_where_it_is(url: str) -> None:
         assert await where() == {"/s/d0", "/s/d0/d1"}
 
 
+async def test_directories_that_were_seen_are_read_together(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with searched(url) as there:
+        await there.put({f"/s/d{n}/n": {"a": n} for n in range(50)})
+        await there.index("/s", "a")
+        store = there.filesystem.core.store
+        get, asked = store.get, 0
+
+        async def watched(keys: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            return await get(keys)
+
+        assert len(await there.names("/s", "o.a >= 0")) == 50
+        monkeypatch.setattr(store, "get", watched)  # patched: what is asked for is counted
+        for order in ("", "a"):
+            assert len(await there.names("/s", "o.a >= 0", order_by=order)) == 50
+        assert 0 < asked <= 10
+
+
 async def test_keys_decide_and_one_read_gives_an_object(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with searched(url) as there:
         await fill(there)

@@ -5,7 +5,7 @@ An index row holds only its directory's uuid; each path is looked up once for on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ...context import Context
@@ -40,6 +40,7 @@ class Whereabouts:
         self._context = context
         self._known: dict[bytes, str | None] = {raw[:16]: None for raw in top.place.chain[:-1]}
         self._known[top.uuid] = top.path
+        self._current: dict[bytes, _Seen] = {}  # those whose entries were read for this call already
 
     async def path_of(self, uuid: bytes) -> str | None:
         """Return the path of a directory; None if it is elsewhere, gone, or closed to the caller."""
@@ -49,7 +50,10 @@ class Whereabouts:
 
     async def paths_of(self, uuids: Collection[bytes]) -> Mapping[bytes, str | None]:
         """Return the paths of many directories, by uuid."""
-        for uuid in uuids:
+        fresh = [uuid for uuid in uuids if uuid not in self._known]
+        if len(fresh) > 1:
+            await self._look_at(fresh)
+        for uuid in fresh:
             if uuid not in self._known:
                 await self._find(uuid)
         return {uuid: self._known[uuid] for uuid in uuids}
@@ -70,8 +74,19 @@ class Whereabouts:
             path = child_path(path, name) if path is not None and open else None
             self._known[each] = path
 
+    async def _look_at(self, uuids: Sequence[bytes]) -> None:
+        """Read the entries of those that were seen before in one batch."""
+        known = _SEEN.of(self._core)
+        seen = [(uuid, known[uuid]) for uuid in uuids if uuid in known]
+        keys = [("entries", entry_key(each.parent, each.name)) for _, each in seen]
+        for (uuid, each), raw in zip(seen, await self._core.store.get(keys), strict=True):
+            if raw == each.raw:
+                self._current[uuid] = each
+
     async def _look(self, uuid: bytes) -> _Seen | None:
         """Return a directory as it is now, None if it is gone."""
+        if uuid in self._current:
+            return self._current[uuid]
         known = _SEEN.of(self._core)
         seen = known.get(uuid)
         if seen is not None:
