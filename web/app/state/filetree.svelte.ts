@@ -96,13 +96,15 @@ export class FileTree {
     else this.expand(path);
   }
 
-  /** Open the directories on the way to a path and bring it into view; undefined when it is not there. */
+  /** Open the directories on the way to a path, and the one that it is (what has the keyboard's row is left as it is),
+   *  and bring it into view; undefined when it is not there. */
   async reveal(path: string): Promise<Branch | undefined> {
     for (const [depth, directory] of ancestors(path).entries()) {
       const next = ancestors(path)[depth + 1] ?? path;
       if (!(await this.#find(directory, next))) return undefined;
       this.expand(directory);
     }
+    if (this.focus !== path) this.expand(path);
     this.focus = path;
     this.wanted = { path };
     return this.#tree.find(path);

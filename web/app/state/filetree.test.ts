@@ -52,3 +52,32 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])("whatever was listed of a directory before, 
   const shown = tree.rows.flatMap((row) => (row.kind === "entry" && row.level === 3 ? [row.name] : []));
   expect(shown).toEqual([...shown].sort());
 });
+
+test.each([1, 2, 3, 4])("a directory that is led to lies open, and one that was folded where the keyboard is stays so (%i)", async (seed) => {
+  const below = numbers(seed);
+  const inside = new Map<string, string[]>([["/", []]]);
+  for (let count = 0; count < 40; count += 1) {
+    const all = [...inside.keys()];
+    const parent = all[below(all.length)] as string;
+    inside.get(parent)?.push(`d${count}`);
+    inside.set(parent === "/" ? `/d${count}` : `${parent}/d${count}`, []);
+  }
+  const list = ({ path }: { path: string }): unknown => {
+    const entries = [...(inside.get(path) ?? [])].sort().map((name) => pointer(path, name, "directory"));
+    return { entries, cursor: "", missing: [], away: {}, stale: "" };
+  };
+  const tree = new FileTree({ on: () => undefined, call: async (_: string, payload: never) => list(payload) } as unknown as Port, "local");
+  const isOpen = (path: string): boolean | undefined =>
+    tree.rows.flatMap((row) => (row.kind === "entry" && row.path === path ? [row.expanded] : []))[0];
+  for (let step = 0; step < 40; step += 1) {
+    const paths = [...inside.keys()].filter((each) => each !== "/");
+    const path = paths[below(paths.length)] as string;
+    await tree.reveal(path);
+    expect(isOpen(path), path).toBe(true);
+    tree.collapse(path);
+    await tree.reveal(path);
+    expect(isOpen(path), path).toBe(false);
+    if (below(2) === 0) tree.expand(path);
+    tree.focus = "/"; // whoever goes elsewhere and comes back
+  }
+});

@@ -6,7 +6,7 @@ import { isWithin, parentPath } from "../logic/path";
 import type { Change } from "../logic/tree";
 import type { Port } from "../port";
 import { allColumns, type FieldColumn } from "../table/fields";
-import { expressionOf, FilterProblem, joinExpressions, type Filter } from "../table/filter";
+import { expressionOf, FilterProblem, joinExpressions, mayBeNone, type Filter } from "../table/filter";
 import type { Sort } from "../table/column";
 import { Selection } from "../table/selection.svelte";
 import { RowSource } from "../table/source.svelte";
@@ -107,7 +107,7 @@ export class ObjectTable {
 
   /** The filter of a column. */
   filterOf(column: FieldColumn): Filter {
-    return { kind: column.filter ?? "text", field: column.field, text: this.filters[column.id] ?? "" };
+    return { kind: column.filter ?? "text", field: column.field, text: this.filters[column.id] ?? "", optional: mayBeNone(column.annotation) };
   }
 
   /** Why what is typed below a column's name is no filter, or "". */

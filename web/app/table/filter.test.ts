@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expressionOf, filterKind, FilterProblem, joinExpressions, quote, type Filter } from "./filter";
+import { expressionOf, filterKind, FilterProblem, joinExpressions, mayBeNone, quote, type Filter, type FilterKind } from "./filter";
 
 const number = (text: string): string => expressionOf({ kind: "number", field: "n", text });
 const date = (text: string): string => expressionOf({ kind: "date", field: "date", text });
@@ -82,5 +82,23 @@ describe("whatever a field is called and holds", () => {
     expect(member("=Colour.RED")).toBe(member("=RED"));
     expect(member("=RED")).toBe('(o.c is not None and o.c.name == "RED")');
     expect(member("none")).toBe("o.c is None");
+  });
+
+  it("is compared only where it is not None, if it may be that: None would raise", () => {
+    expect(["int | None", "None | str", "Optional[date]", "typing.Optional[int]", "int", "NoneOther", "list[int]", ""].map(mayBeNone)).toEqual([true, true, true, true, false, false, false, false]);
+    const kinds: FilterKind[] = ["text", "number", "decimal", "mixed", "bool", "date", "enum"];
+    const typed = ["3", "<3", ">=3.5", "!= 2", "=2", "2..5", "True", "none", "2026", "<2026-05", "2026-01..2026-02", "abc", "^abc", "!abc", "=abc"];
+    for (const kind of kinds) {
+      for (const text of typed) {
+        let plain = "";
+        try {
+          plain = expressionOf({ kind, field: "n", text });
+        } catch {
+          continue;
+        }
+        const raises = / <=? |[^-]>=? |\.(startswith|isoformat)\(/.test(plain) && kind !== "enum";
+        expect(expressionOf({ kind, field: "n", text, optional: true }), text).toBe(raises ? `(o.n is not None and ${plain})` : plain);
+      }
+    }
   });
 });

@@ -6,7 +6,12 @@ export interface Filter {
   kind: FilterKind;
   field: string;
   text: string;
+  /** Its values may be None, which is neither less nor more than anything. */
+  optional?: boolean;
 }
+
+/** Makes a comparison that None would raise on one that is false of it. */
+type Guard = (comparison: string) => string;
 
 /** Thrown for what is no filter of its kind. */
 export class FilterProblem extends Error {}
@@ -53,6 +58,9 @@ export function filterKind(annotation: string): FilterKind {
   return plain.split(/\s*\|\s*/).some((part) => /^(int|float)$/.test(part)) && /\bstr\b/.test(plain) ? "mixed" : "text";
 }
 
+/** Whether values of this annotation may be None. */
+export const mayBeNone = (annotation: string): boolean => /\bNone\b|^(typing\.)?Optional\[/.test(annotation);
+
 /** A text as Python reads it: JSON's escapes are Python's too. */
 export const quote = (text: string): string => JSON.stringify(text);
 
@@ -65,18 +73,19 @@ export const isPlainName = (field: string): boolean => field.split(".").every((p
 const readOf = (field: string): string => (isPlainName(field) ? `o.${field}` : `getattr(o, ${quote(field)})`);
 
 /** The expression of one filter; "" for an empty one. Throws FilterProblem. */
-export function expressionOf({ kind, field, text }: Filter): string {
+export function expressionOf({ kind, field, text, optional = false }: Filter): string {
   const typed = text.trim();
   if (typed === "") return "";
   if (kind === "class") return `type(o).__name__ == ${quote(typed)}`;
   const name = readOf(field);
+  const guard: Guard = (comparison) => (optional ? `(${name} is not None and ${comparison})` : comparison);
   if (/^(is )?none$/i.test(typed)) return `${name} is None`;
   if (kind === "bool") return boolExpression(name, typed);
-  if (kind === "decimal") return numberExpression(name, typed, (number) => (/^[+-]?\d+$/.test(number) ? number : `decimal.Decimal("${number}")`));
+  if (kind === "decimal") return numberExpression(name, typed, guard, (number) => (/^[+-]?\d+$/.test(number) ? number : `decimal.Decimal("${number}")`));
   if (kind === "enum") return enumExpression(name, typed);
-  if (kind === "number" || (kind === "mixed" && (RANGE.test(typed) || (/^[<>!]/.test(typed) && COMPARED.test(typed))))) return numberExpression(name, typed);
-  if (kind === "date") return dateExpression(field === "date" ? name : `${name}.isoformat()`, typed);
-  return textExpression(name, typed);
+  if (kind === "number" || (kind === "mixed" && (RANGE.test(typed) || (/^[<>!]/.test(typed) && COMPARED.test(typed))))) return numberExpression(name, typed, guard);
+  if (kind === "date") return guard(dateExpression(field === "date" ? name : `${name}.isoformat()`, typed));
+  return textExpression(name, typed, guard);
 }
 
 function boolExpression(name: string, typed: string): string {
@@ -85,19 +94,20 @@ function boolExpression(name: string, typed: string): string {
   throw new FilterProblem("Write True or False.");
 }
 
-function numberExpression(name: string, typed: string, written = (number: string): string => number): string {
+function numberExpression(name: string, typed: string, guard: Guard, written = (number: string): string => number): string {
   const range = RANGE.exec(typed);
-  if (range) return `${written(range[1]!)} <= ${name} <= ${written(range[2]!)}`;
+  if (range) return guard(`${written(range[1]!)} <= ${name} <= ${written(range[2]!)}`);
   const compared = COMPARED.exec(typed);
   if (!compared) throw new FilterProblem("Write a number, a comparison such as <3.5, or a range such as 2..5.");
   const [, sign = "==", number = ""] = compared;
-  return `${name} ${sign === "=" ? "==" : sign} ${written(number)}`;
+  const comparison = `${name} ${sign === "=" ? "==" : sign} ${written(number)}`;
+  return sign.startsWith("<") || sign.startsWith(">") ? guard(comparison) : comparison;
 }
 
 /** The name of a member is read without code of its class; its text is not. */
 function enumExpression(name: string, typed: string): string {
   const member = typed.replace(/^([=^!]?).*\./, "$1"); // Colour.RED, as the cell shows it
-  return `(${name} is not None and ${textExpression(`${name}.name`, member)})`;
+  return `(${name} is not None and ${textExpression(`${name}.name`, member, String)})`;
 }
 
 /** Moments in ISO 8601 are in order as texts; one of few digits stands for all that begin so. */
@@ -115,11 +125,11 @@ function dateExpression(name: string, typed: string): string {
 }
 
 /** Small letters find capitals too. */
-function textExpression(name: string, typed: string): string {
+function textExpression(name: string, typed: string, guard: Guard): string {
   const first = typed.charAt(0);
   const rest = typed.slice(1);
   if (first === "=") return `${name} == ${quote(rest)}`;
-  if (first === "^" && rest !== "") return `${name}.startswith(${quote(rest)})`;
+  if (first === "^" && rest !== "") return guard(`${name}.startswith(${quote(rest)})`);
   if (first === "!" && rest !== "") return `${quote(rest)} not in str(${name})`;
   return typed === typed.toLowerCase() ? `${quote(typed)} in str(${name}).lower()` : `${quote(typed)} in str(${name})`;
 }

@@ -15,7 +15,7 @@ from ...results import GroupTable
 from ..protocol.argument import FacetArgs
 from ..protocol.view import Facet, FacetList
 from ..tab import Tab
-from .table import ENUMS, LONGEST, predicate_of
+from .table import ENUMS, LONGEST, PLAIN, predicate_of
 
 FACETS = 100  # values of a column that are told, the most frequent first
 WRITTEN = 1000  # characters of an expression
@@ -26,11 +26,12 @@ async def facets(tab: Tab, args: FacetArgs) -> FacetList:
     field = args["field"]
     asked = [args["path"], {"count": ["count"]}, [field], predicate_of(args)]
     table: GroupTable = await tab.find(args).call("aggregate", asked)
-    values = [group[field] for group in table["groups"]]
+    among = [mark for mark in (None, True, False) if any(group[field] is mark for group in table["groups"])]
     found: dict[str, Facet] = {}
     for group in sorted(table["groups"], key=lambda group: -group["count"]):
-        expression = expression_of(field, group[field], values)
-        text = show(group[field], ENUMS)
+        value = group[field]
+        expression = expression_of(field, value, among)
+        text = str(value) if isinstance(value, PLAIN) else show(value, ENUMS)
         each = found.setdefault(
             expression or text,
             {"text": f"{text[:LONGEST]}…" if len(text) > LONGEST else text, "count": 0, "expression": expression},
@@ -43,7 +44,8 @@ async def facets(tab: Tab, args: FacetArgs) -> FacetList:
 def expression_of(field: str, value: object, among: Sequence[object] = ()) -> str:
     """Return an expression that is true of the objects whose field is equal to a value; "" where none can be written.
 
-    `among` are all values of the field: what the expression must tell apart. No such expression runs code of a class.
+    `among` are those of None, True and False that other objects have there: what the expression must tell apart.
+    No such expression runs code of a class.
     """
     first, *rest = field.split(".")
     if any(map(iskeyword, rest)):

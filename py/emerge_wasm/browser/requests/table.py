@@ -41,6 +41,8 @@ from .right import may_write
 from .sparkline import sparkline
 
 LONGEST = 120  # characters of a value in a cell
+PLAIN = (date, time, timedelta, Decimal, UUID, PurePath)
+"""Values that are shown as their text, not as Python writes them."""
 WIDEST = 24  # fields of a row, beside those that are asked for
 LARGE = 200  # items of a container that is only counted
 CLASSES = 1000  # classes whose fields are kept
@@ -199,9 +201,9 @@ def _reach(state: dict[str, object], name: str) -> list[object]:
 
 def _cell(value: object) -> str:
     """Return a value as a cell shows it: texts and days as such, all else as Python has it, none at length."""
-    if isinstance(value, date | time):
-        return value.isoformat(" ", "seconds") if isinstance(value, datetime) else value.isoformat()
-    if isinstance(value, Decimal | UUID | timedelta | PurePath):
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
+    if isinstance(value, PLAIN):
         return str(value)
     if isinstance(value, bytes | bytearray):
         return f"{len(value):,} bytes"
