@@ -212,8 +212,16 @@ def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, t
     """Not by listing all that is before it."""
     with connect(site.node.host) as fs:
         fs.storeall([EmergeFile(name=f"o{number:04}", path="/deep") for number in range(2_300)])
-    tab.open("#/cluster/deep/o2100")
+        fs.store(EmergeFile(name="last", path="/lower/down"))
     tree = tab.find("tree-cluster")
+    tab.open("#/cluster/deep")
+    expect(tree.locator('[data-path="/deep/o0003"]')).to_be_visible(timeout=SLOW)
+    tab.open("#/cluster/lower/down")  # at the end, below what is listed in part
+    last = tree.locator('[data-path="/lower/down"]')
+    expect(last).to_be_in_viewport(timeout=SLOW)
+    expect(last).to_have_attribute("aria-expanded", "true")
+    expect(tree.get_by_test_id("list-more")).to_be_visible()
+    tab.open("#/cluster/deep/o2100")
     row = tree.locator('[data-path="/deep/o2100"]')
     expect(row).to_be_visible(timeout=SLOW)
     expect(row).to_have_attribute("aria-selected", "true")

@@ -184,6 +184,8 @@ def test_what_is_done_with_many_is_undone(stored: Tab, shared_site: Site) -> Non
         tab.find("dialog-confirm").click()
         expect(tab.find("made")).to_contain_text("Removed yard")
         tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        tab.open("#/cluster/yard")
         expect(tab.find("tree-cluster").locator('[data-path="/yard"]')).to_be_visible()
         assert len(fs.list("/yard")) == 11
         tab.find("dismiss-made").click()

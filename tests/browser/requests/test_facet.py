@@ -109,8 +109,15 @@ def test_what_people_have_in_columns_can_all_be_asked_for() -> None:
             assert page["classes"][0]["enums"] == ["hue", "level"]
             shown = {each["text"]: each["expression"] for each in await told(tab, "hue")}
             assert set(shown) == {"None", "Hue.RED", "Hue.DEEP_BLUE"} and all(shown.values())
-            plain = [Decimal("1.50"), date(2026, 5, 1), datetime(2026, 5, 1, 12, 0, 0, 7), time(12, 30), timedelta(days=2)]
-            await tab.place.reader.storeall([Held(name=f"h{n}", path="/a", any=each) for n, each in enumerate(plain)])
+            plain = [
+                Decimal("1.50"),
+                date(2026, 5, 1),
+                datetime(2026, 5, 1, 12, 0, 0, 7),
+                time(12, 30),
+                timedelta(days=2),
+            ]
+            stored = [Held(name=f"h{n}", path="/a", any=each) for n, each in enumerate(plain)]
+            await tab.place.reader.storeall(stored)
             assert {each["text"] for each in await told(tab, "any")} == set(map(str, plain))
 
     asyncio.run(run())

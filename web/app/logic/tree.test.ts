@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Pointer } from "../../protocol";
-import { comesBefore, cursorBefore, findTyped, followMove, parentRow, shiftOf, Tree, type Change } from "./tree";
+import { comesBefore, cursorBefore, findTyped, followMove, parentRow, shiftOf, Tree, waits, type Change } from "./tree";
 
 const pointer = (path: string, name: string, type = "file"): Pointer => ({
   uuid: `${path}/${name}`,
@@ -312,6 +312,20 @@ describe("a part of a directory far from its first entry", () => {
       const held = [...seen.slice(back + 1), ...seen.slice(0, back + 1)].filter((row) => row.kind === "entry" && after.some(({ key }) => key === row.key));
       if (held.length === 0) expect(shift, `seed ${seed}`).toBe(0);
       else expect(after[before.indexOf(held[0] as (typeof before)[0]) + shift]?.key, `seed ${seed}`).toBe(held[0]?.key);
+    }
+  });
+
+  test("what is led to stays in view: the rest of a listing above it waits, and no other", () => {
+    const tree = sample(); // "/", "/a", "/a/x", "/a/y", more, "/b", "/c"
+    const rows = tree.rows();
+    const more = rows.findIndex(({ kind }) => kind === "more");
+    for (let first = 0; first < rows.length; first += 1) {
+      for (let last = first; last < rows.length; last += 1) {
+        for (let focus = 0; focus < rows.length; focus += 1) {
+          const inView = focus >= first && focus <= last;
+          expect(rows.map((row, at) => waits(row, at, focus, first, last)).indexOf(true)).toBe(inView && focus > more ? more : -1);
+        }
+      }
     }
   });
 

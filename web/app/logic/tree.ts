@@ -283,6 +283,12 @@ export function shiftOf(before: Row[], after: Row[], first: number, last: number
   return 0;
 }
 
+/** Whether the rest of a listing waits until it is asked for: what the keyboard is at is drawn below its sign, of the
+ *  rows from `first` to `last`, and would be pushed out of view. */
+export function waits(row: Row | undefined, index: number, focus: number, first: number, last: number): boolean {
+  return row?.kind === "more" && !row.back && index < focus && first <= focus && focus <= last;
+}
+
 /** Where a row's parent is, or -1. */
 export function parentRow(rows: Row[], index: number): number {
   const level = rows[index]?.level ?? 1;

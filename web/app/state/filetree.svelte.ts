@@ -66,10 +66,13 @@ export class FileTree {
     for (const path of this.#tree.lacking()) await this.#relist(path);
   }
 
-  /** The next page of a directory. */
+  /** The page of a directory after what is listed of it now, however often that is asked for. */
   more(directory: string): Promise<void> {
+    const shown = this.#tree.find(directory);
+    const [listed, after] = [shown?.children != null, shown?.cursor];
     return this.#alone(directory, async (branch) => {
       if (branch.children !== null && branch.cursor === "" && branch.failure === null) return;
+      if ((branch.children !== null) !== listed || branch.cursor !== after) return;
       const page = await this.#list(directory, branch.cursor);
       const back = branch.away !== "";
       this.#tree.append(directory, page.entries, page.cursor, page);
