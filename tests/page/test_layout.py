@@ -126,6 +126,12 @@ def test_commands_by_name_and_by_keys_of_ones_own(tab: Tab) -> None:
     tab.find("keys-fold").click()
     tab.page.keyboard.press("F8")
     expect(tab.find("keys-fold")).to_have_text("F8")
+    for keys, told in (("Control+s", "saves"), ("Control+b", "was that of “Hide or show the trees”")):
+        tab.find("keys-dock").click()
+        tab.page.keyboard.press(keys)
+        expect(tab.find("keys-told")).to_contain_text(told)
+    expect(tab.find("keys-dock")).to_have_text("Ctrl+B")
+    expect(tab.find("keys-trees")).to_have_text("none")
     tab.page.keyboard.press("Escape")
     expect(tab.find("shortcuts")).to_be_hidden()
     tab.page.keyboard.press("F8")

@@ -23,14 +23,42 @@ export function isTyped(name: string): boolean {
   return !/^(Ctrl|Alt)\+/.test(name) && !/^F\d+$/.test(name);
 }
 
-/** The keys of all commands: the user's own over those that they come with. What is there twice is the first one's. */
-export function bind(commands: { id: string; keys: string }[], own: Record<string, string>): Map<string, string> {
+export interface Bindable {
+  id: string;
+  /** That it comes with. */
+  keys: string;
+}
+
+/** The keys of all commands: the user's own before those that they come with. What is there twice is the first one's. */
+export function bind(commands: readonly Bindable[], own: Record<string, string>): Map<string, string> {
   const bound = new Map<string, string>();
-  for (const { id, keys } of commands) {
-    const name = own[id] ?? keys;
-    if (name !== "" && !bound.has(name)) bound.set(name, id);
+  for (const mine of [true, false]) {
+    for (const { id, keys } of commands) {
+      const name = own[id] ?? keys;
+      if (id in own === mine && name !== "" && !bound.has(name)) bound.set(name, id);
+    }
   }
   return bound;
+}
+
+/** The user's own keys after a command was given others ("": none; null: those that it comes with): what has had them has none. */
+export function rebind(commands: readonly Bindable[], own: Record<string, string>, id: string, keys: string | null): Record<string, string> {
+  const { [id]: _, ...others } = own;
+  if (keys === null) return others;
+  const holder = keys === "" ? undefined : bind(commands, others).get(keys);
+  return { ...others, ...(holder === undefined || holder === id ? {} : { [holder]: "" }), [id]: keys };
+}
+
+const USED: Record<string, string> = {
+  "Ctrl+S": "saves", "Ctrl+Z": "undoes", "Ctrl+C": "copies", "Ctrl+X": "cuts", "Ctrl+V": "pastes", "Ctrl+A": "selects all",
+  Enter: "opens and chooses", "Shift+Enter": "runs a cell", "Ctrl+Enter": "runs a cell", "Alt+Enter": "runs a cell", Space: "presses a button",
+  Tab: "goes to the next field", "Shift+Tab": "goes to the field before", F2: "renames", Delete: "removes", Home: "goes to the first", End: "goes to the last",
+  ArrowUp: "moves up", ArrowDown: "moves down", ArrowLeft: "folds", ArrowRight: "unfolds", PageUp: "moves up", PageDown: "moves down",
+};
+
+/** What a stroke does in this page whatever commands there are; "" if nothing. */
+export function useOf(name: string): string {
+  return Object.hasOwn(USED, name) ? (USED[name] as string) : "";
 }
 
 /** What was kept of the user's own keys; anything else is none. */

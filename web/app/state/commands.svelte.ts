@@ -1,6 +1,6 @@
 /** What can be done from anywhere, by name (the palette) or by key. A row here is a command; its keys can be changed. */
 
-import { bind, isTyped, nameStroke, readKeys } from "../logic/shortcut";
+import { bind, isTyped, nameStroke, readKeys, rebind } from "../logic/shortcut";
 import { recall, remember } from "./memory";
 import type { Workspace } from "./workspace.svelte";
 
@@ -50,14 +50,21 @@ export class Commands {
     ];
   }
 
+  /** The keys that run it; "" for none. */
   keysOf(command: Command): string {
-    return this.own[command.id] ?? command.keys;
+    const keys = this.own[command.id] ?? command.keys;
+    return this.#bound.get(keys) === command.id ? keys : "";
+  }
+
+  /** The command that keys run. */
+  holder(keys: string): Command | undefined {
+    const id = this.#bound.get(keys);
+    return this.list.find((command) => command.id === id);
   }
 
   /** Give a command other keys, "" for none, null for those that it came with. */
   rebind(id: string, keys: string | null): void {
-    const { [id]: _, ...others } = this.own;
-    this.own = keys === null ? others : { ...others, [id]: keys };
+    this.own = rebind(this.list, this.own, id, keys);
     remember(KEPT, JSON.stringify(this.own));
   }
 
