@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from emerge_wasm.errors import Conflict
-from emerge_wasm.store import Batch, Key
+from emerge_wasm.store import Batch, JoinRange, Key, Lookup
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.sqlite.row_cache import FEW, LARGEST, ROW, RowCache
+from emerge_wasm.stores.sqlite.row_cache import EMPTY, FEW, LARGEST, ROW, RowCache
 from emerge_wasm.stores.sqlite.store import SQLiteStore
 from tests.scale import examples
 
@@ -88,6 +88,50 @@ async def test_what_is_read_is_as_of_one_moment_and_none_before_what_was_acknowl
     await store.close()
 
 
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_a_row_that_moves_is_in_one_range_at_each_moment(tmp_path: Path, seed: int) -> None:
+    """Rows go from range to range, most of which are empty; ranges are read alone and several in one go."""
+    dice = Random(seed)
+    store = await open_store(f"sqlite:///{tmp_path}/store.db?durability=relaxed")
+    assert isinstance(store, SQLiteStore)
+    lookup = Lookup("entries", (("key", 1, None),))
+    ranges = [JoinRange(bytes([low]), bytes([low + 1]), lookup) for low in (0, 1, 2, 5, 6, 9)]
+    places: dict[bytes, bytes] = {b"one": b"", b"two": b"", b"three": b""}
+
+    async def move(name: bytes) -> None:
+        batch, new = Batch(), bytes([dice.choice(ranges).start[0]])
+        if places[name] and dice.random() < 0.1:
+            batch.expect("meta", b"none", b"never")
+        elif places[name] != new:
+            batch.deletes = [("indexes", places[name] + name)] if places[name] else []
+            places[name] = new
+        batch.put("indexes", new + name, b"")
+        batch.put("entries", name, new)
+        with suppress(Conflict):
+            await store.commit(batch)
+
+    for name in places:
+        await move(name)
+    writing: set[asyncio.Task[None]] = set()
+    kept = 0
+    for _ in range(300):
+        if not writing and dice.random() < 0.2:
+            writing = {asyncio.create_task(move(name)) for name in dice.sample(sorted(places), dice.randrange(1, 3))}
+        for _ in range(dice.randrange(4)):
+            alone = dice.choice(ranges)
+            await store.scan_joined("indexes", [alone], 10)
+        rows = await store.scan_joined("indexes", ranges, 10)
+        assert sorted(key[1:] for _, key, _, _ in rows) == sorted(places)
+        assert all(led == key[:1] == ranges[place].start for place, key, _, led in rows)
+        kept += len(store._cache.empty)  # private: that any are kept
+        if dice.random() < 0.5:
+            await asyncio.sleep(dice.choice([0, 0, 0.001]))
+        writing = {task for task in writing if not task.done()}
+    await asyncio.gather(*writing)
+    assert kept
+    await store.close()
+
+
 async def test_what_is_kept_is_not_read_again(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/store.db")
     assert isinstance(store, SQLiteStore)
@@ -100,7 +144,19 @@ async def test_what_is_kept_is_not_read_again(tmp_path: Path) -> None:
     store.file.reader.set_trace_callback(statements.append)
     assert await store.get(KEYS) == first
     assert not [each for each in statements if "SELECT" in each]
+    ranges = [JoinRange(low, low + b"x", Lookup("versions", (("key", 0, None),))) for low in (b"0", b"4", b"5")]
+    for _ in range(2):
+        statements.clear()
+        assert len(await store.scan_joined("entries", ranges, 10)) == 1
+    assert len([each for each in statements if "SELECT" in each]) == 1, "where there was nothing is not looked again"
     await store.close()
+
+
+def test_no_more_empty_ranges_are_kept_than_there_is_room_for() -> None:
+    cache = RowCache(1)
+    for number in range(3 * EMPTY):
+        cache.keep_empty("entries", b"%d" % number, b"x")
+        assert 0 < len(cache.empty) <= EMPTY
 
 
 def test_no_more_is_kept_than_there_is_room_for() -> None:

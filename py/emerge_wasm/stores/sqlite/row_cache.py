@@ -21,17 +21,25 @@ FEW = 4000
 """Rows of a group of commits up to which they are looked at; for more, nothing is kept."""
 
 
+EMPTY = 1000
+"""Ranges without rows that are kept."""
+
+
 class RowCache:
-    """Values by key, None where the file has none; the oldest are dropped beyond `most` bytes."""
+    """Values by key, None where the file has none, and ranges of keys that have none; the oldest values are dropped
+    beyond `most` bytes."""
 
     def __init__(self, most: int) -> None:
         self.rows: dict[Key, bytes | None] = {}
         """To be read by its owner, and changed here alone."""
+        self.empty: set[tuple[str, bytes, bytes]] = set()
+        """Ranges of a space without rows: start <= key < end; likewise."""
         self._most = most
         self._size = 0
         self._changing: set[Key] = set()
         self._all_change = False
         self._counted: set[str] = set()  # spaces with appends, whose keys nobody knows before
+        self._filling: set[str] = set()  # spaces that a commit writes to
 
     def keep(self, keys: Sequence[Key], values: Iterable[bytes | None]) -> None:
         """Keep what was read from the file just now, as far as no commit that has begun changes it."""
@@ -46,6 +54,14 @@ class RowCache:
         while self._size > self._most:
             self._drop(next(iter(self.rows)))
 
+    def keep_empty(self, space: str, start: bytes, end: bytes) -> None:
+        """Keep that a range has no rows, as was read just now, unless a commit that has begun writes to its space."""
+        if self._all_change or space in self._filling or space in self._counted:
+            return
+        if len(self.empty) >= EMPTY:
+            self.empty.clear()
+        self.empty.add((space, start, end))
+
     def expected(self, group: Iterable[Batch]) -> dict[Key, bytes | None]:
         """Return what is kept of the rows on which commits have conditions."""
         rows = self.rows
@@ -58,6 +74,10 @@ class RowCache:
         for space in {space for batch in batches for space, _ in batch.appends} - self._counted:
             self._counted.add(space)
             self._forget(key for key in list(self.rows) if key[0] == space)
+        self._filling |= {space for batch in batches for space, _, _ in batch.puts}
+        if self.empty:
+            written = self._filling | self._counted
+            self.empty.difference_update([each for each in self.empty if each[0] in written])
         if sum(map(len, batches)) > FEW:
             self._all_change = True
             self.rows.clear()
@@ -72,6 +92,7 @@ class RowCache:
         """They have ended, and whatever is read from now on shows it."""
         self._all_change = False
         self._changing.clear()
+        self._filling.clear()
 
     def _forget(self, keys: Iterable[Key]) -> None:
         for key in keys:

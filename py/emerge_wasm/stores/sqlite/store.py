@@ -121,16 +121,23 @@ class SQLiteStore:
         self._check_open()
         check_join(space, ranges, limit)
         found: list[JoinedRow] = []
-        place, count = 0, len(ranges)
+        place, count, empty = 0, len(ranges), self._cache.empty
         try:
             self._look()
             while place < count and len(found) < limit:
                 start, end, lookup = ranges[place]
+                if (space, start, end) in empty:
+                    place += 1
+                    continue
+                if place and count - place > 2 and (passed := self._empty(space, ranges[place:])):
+                    place += passed
+                    continue
                 bounds = (place, lookup.space, space, start, end, limit - len(found))
-                found += self._select(_joined(lookup, reverse), bounds).fetchall()
+                rows = self._select(_joined(lookup, reverse), bounds).fetchall()
+                found += rows
+                if not rows:
+                    self._cache.keep_empty(space, start, end)
                 place += 1
-                if count - place > 2:
-                    place += self._empty(space, ranges[place:])
         except sqlite3.Error as error:
             raise to_emerge_error(error, self.file.path) from error
         return found
@@ -141,7 +148,11 @@ class SQLiteStore:
         while count < len(ranges) and ranges[count - 1].meets(ranges[count]):
             count += 1
         look = (space, ranges[0].start, ranges[count - 1].end)
-        return count if count > 1 and self._select(_ANY, look).fetchone() is None else 0
+        if count == 1 or self._select(_ANY, look).fetchone() is not None:
+            return 0
+        for start, end, _ in ranges[:count]:
+            self._cache.keep_empty(space, start, end)
+        return count
 
     async def commit(self, batch: Batch) -> list[int]:
         self._check_open()
