@@ -467,6 +467,8 @@ export interface NotebookView {
   pointer: Pointer;
   cells: NotebookCell[];
   requirements: string[];
+  /** Whether this user may change it. */
+  may: boolean;
 }
 
 /** kind -> [arguments, result] */

@@ -20,6 +20,8 @@ export class Notebook extends Cells {
   requirements = $state.raw<string[]>([]);
   state = $state<"new" | "loading" | "ready">("new");
   failure = $state.raw<Failure | null>(null);
+  /** This user may only read it. */
+  refused = $state(false);
   /** Why it could not be saved; what was typed is still here. */
   unsaved = $state.raw<Failure | null>(null);
   dirty = $state(false);
@@ -41,7 +43,7 @@ export class Notebook extends Cells {
     this.where = where;
     this.path = path;
     this.shown = shown;
-    this.readOnly = shown > 0; // or when this user may only read it
+    this.readOnly = shown > 0; // or when this user may only read it, as is known once it is open
   }
 
   /** Show what is stored; `revision` is the newest. */
@@ -99,7 +101,7 @@ export class Notebook extends Cells {
       this.#session.saved(this.where, this.path, kept.pointer);
     } catch (error) {
       this.unsaved = toFailure(error);
-      if (this.unsaved.code === "PermissionDenied") this.readOnly = true;
+      if (this.unsaved.code === "PermissionDenied") this.#refuse(true);
     }
     this.saving = false;
   }
@@ -152,11 +154,17 @@ export class Notebook extends Cells {
     return (await this.#session.port.call("writeipynb", { where: this.where, path: this.path, version: 0 })).text;
   }
 
-  /** A copy beside it, or (in /notebooks) where this user may write; its path. */
-  async copy(): Promise<string> {
+  /** A copy beside it, or in this browser where this user may only read it. */
+  async copy(): Promise<{ where: Where; path: string }> {
     const cells = this.items.map((item) => item.keep());
-    const directory = this.readOnly ? "/notebooks" : parentPath(this.path);
-    return fullPath(await this.#session.port.call("makenotebook", { where: this.where, path: directory, name: nameOf(this.path), cells, requirements: this.requirements }));
+    const [where, directory]: [Where, string] = this.refused ? ["local", "/notebooks"] : [this.where, parentPath(this.path)];
+    const pointer = await this.#session.port.call("makenotebook", { where, path: directory, name: nameOf(this.path), cells, requirements: this.requirements });
+    return { where, path: fullPath(pointer) };
+  }
+
+  #refuse(refused: boolean): void {
+    this.refused = refused;
+    this.readOnly = refused || this.shown > 0;
   }
 
   /** `sent`: the texts that were sent; what was typed, added and removed since then stays so. */
@@ -176,6 +184,7 @@ export class Notebook extends Cells {
       items.splice(before === undefined ? 0 : items.indexOf(before) + 1, 0, item);
     });
     this.items = items;
+    this.#refuse(!view.may);
     this.requirements = view.requirements;
     this.version = view.pointer.version;
     this.#revision = view.pointer.revision;

@@ -13,7 +13,7 @@ function made(): { notebook: Notebook; ran: string[]; answer: (cells: string[] |
     kind !== "notebook"
       ? new Promise(() => undefined)
       : new Promise((resolve, reject) => {
-          settle = (given) => (given instanceof Error ? reject(given) : resolve({ pointer: { version: 1, revision: "r" }, requirements: [], cells: given.map((source, at) => ({ ...EMPTY, id: `c${at}`, source })) } as unknown as NotebookView));
+          settle = (given) => (given instanceof Error ? reject(given) : resolve({ pointer: { version: 1, revision: "r" }, requirements: [], may: true, cells: given.map((source, at) => ({ ...EMPTY, id: `c${at}`, source })) } as unknown as NotebookView));
         });
   const session = new Session({ call, on: () => () => undefined, hurry: () => undefined } as never);
   const console = new Console(session, new Notices());

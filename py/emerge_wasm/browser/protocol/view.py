@@ -582,11 +582,12 @@ class IndexView(TypedDict):
 
 
 class NotebookView(TypedDict):
-    """A notebook's cells (`emerge_wasm.notebook`)."""
+    """A notebook's cells (`emerge_wasm.notebook`); `may`: whether this user may change them."""
 
     pointer: PointerRow
     cells: list[NotebookCell]
     requirements: list[str]
+    may: bool
 
 
 class KeptNotebook(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...codec import decode, encode
-from ...errors import Invalid
+from ...errors import Invalid, Unavailable
 from ...ipynb import from_ipynb, to_ipynb
 from ...notebook import Notebook, NotebookCell
 from ...objects import METADATA, Pointer
@@ -14,12 +14,14 @@ from ..places.place import TabPlace
 from ..protocol.argument import KeepNotebookArgs, MakeNotebookArgs, ReadIpynbArgs, VersionArgs
 from ..protocol.view import IpynbText, KeptNotebook, NotebookView
 from ..tab import Tab
+from .right import may_write
 
 
 async def notebook(tab: Tab, args: VersionArgs) -> NotebookView:
     """Open a notebook; `version` 0 is the newest."""
-    found: ObjectRow = await tab.find(args).call("getobject", [args["path"], args["version"]])
-    return _view(found["pointer"], _notebook(found))
+    place = tab.find(args)
+    found: ObjectRow = await place.call("getobject", [args["path"], args["version"]])
+    return _view(found["pointer"], _notebook(found), await _may_change(place, found["pointer"]))
 
 
 async def keep_notebook(tab: Tab, args: KeepNotebookArgs) -> KeptNotebook:
@@ -36,7 +38,7 @@ async def keep_notebook(tab: Tab, args: KeepNotebookArgs) -> KeptNotebook:
     if merged is None:
         return {"pointer": pointer, "view": None}
     found: ObjectRow = {"pointer": pointer, "state": merged}
-    return {"pointer": pointer, "view": _view(pointer, _notebook(found))}
+    return {"pointer": pointer, "view": _view(pointer, _notebook(found), may=True)}
 
 
 async def make_notebook(tab: Tab, args: MakeNotebookArgs) -> PointerRow:
@@ -66,9 +68,16 @@ def _notebook(found: ObjectRow) -> Notebook:
     return made  # with fields that no notebook has, if somebody gave it some: they are kept, as those of any object
 
 
-def _view(pointer: PointerRow, found: Notebook) -> NotebookView:
+async def _may_change(place: TabPlace, pointer: PointerRow) -> bool:
+    try:
+        return may_write(await place.call("whoami", []), pointer)
+    except Unavailable:  # it is shown as it was last seen
+        return True
+
+
+def _view(pointer: PointerRow, found: Notebook, may: bool) -> NotebookView:
     cells: list[NotebookCell] = [{**cell, "outputs": list(cell["outputs"])} for cell in found.cells]
-    return {"pointer": pointer, "cells": cells, "requirements": list(found.requirements)}
+    return {"pointer": pointer, "cells": cells, "requirements": list(found.requirements), "may": may}
 
 
 async def _store(place: TabPlace, directory: str, name: str, made: Notebook) -> PointerRow:
