@@ -29,7 +29,7 @@ class WorkerLifetime:
     """When a worker is replaced: after `calls` calls, or when it has grown by `growth` bytes. At most `idle` workers
     wait for more calls of the same code, for `seconds`."""
 
-    calls: int = 1000
+    calls: int = 10_000
     growth: int = 64 << 20
     idle: int = 16
     seconds: float = 60.0

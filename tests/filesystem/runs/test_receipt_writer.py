@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emerge_wasm.errors import EmergeError, LimitExceeded, Unavailable
-from emerge_wasm.filesystem.runs.receipt import ReceiptWriter
+from emerge_wasm.filesystem.runs.receipt import Receipt, ReceiptWriter
+from emerge_wasm.results import RunReceipt
 from emerge_wasm.store import Batch
 from emerge_wasm.stores.memory import MemoryStore
 
@@ -35,8 +37,8 @@ class Refusing(MemoryStore):
         return await super().commit(batch)
 
 
-def receipt(number: int) -> Batch:
-    return Batch(puts=[("receipts", number.to_bytes(4, "big"), b"")])
+def receipt(number: int) -> Callable[[], Receipt]:
+    return lambda: Receipt(b"", number.to_bytes(4, "big"), cast("RunReceipt", {}))
 
 
 async def written(store: MemoryStore) -> list[int]:

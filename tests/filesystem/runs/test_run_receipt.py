@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile, ExecutionFailed, Invalid, PermissionDenied
 from emerge_wasm.clients import Client
@@ -23,6 +25,7 @@ from emerge_wasm.filesystem.runs.receipt import KEPT, RECEIPT_WRITER
 from emerge_wasm.store import Batch, prefix_end
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
+from tests.scale import examples
 
 OLD = Path(__file__).parents[2] / "data" / "format2.db"
 """Written by an Emerge without the space `receipts`: /inventory/w stored with 10, 3 sold by its method `sell`."""
@@ -78,6 +81,48 @@ async def test_what_it_tells(client: Client) -> None:
     assert await client.receipts("/t/a") == [looked, receipt]
     await refused(client.run("/t/a", "fail"), ExecutionFailed)
     assert len(await client.receipts("/t/a")) == 2, "a failed run has no result to explain"
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("look", "grow", "fail")), st.integers(0, 3), st.booleans(), st.integers(0, 2)),
+    max_size=12,
+)
+
+
+async def play(steps: list[tuple[str, int, bool, int]]) -> None:
+    """Runs whose receipt is asked for or not, and others that look for receipts between them, at once or later."""
+    filesystem = await Filesystem.open(await open_store("memory://"), node="here", runner=Here())
+    client = Client(LocalTransport(filesystem, Context("ann", superuser=True)))
+    await client.store(Thing(name="a", path="/t"))
+    expected: list[tuple[str, str, str, str, int]] = []
+    size, version = 0, 1
+    for method, by, told, look in steps:
+        made, args = 0, [by] if method != "fail" else []
+        if method == "grow" and by:
+            made = version + 1
+        work = client.run_with_receipt if told else client.run
+        if method == "fail":
+            await refused(work("/t/a", "fail"), ExecutionFailed)
+        else:
+            size += by if method == "grow" else 0
+            done = await work("/t/a", method, *args)
+            assert (done["result"] if told else done) == size
+            expected.append((method, sha([args, {}]), sha(size), "ann", made))
+            version = made or version
+        for _ in range(look):
+            rows = await client.receipts("/t/a")
+            said = [(row["method"], row["arguments"], row["result"], row["principal"], row["made"]) for row in rows]
+            assert sorted(said) == sorted(expected), "each is there as soon as its run has answered"
+            assert [row["id"] for row in rows] == sorted((row["id"] for row in rows), reverse=True)
+            assert len({row["id"] for row in rows}) == len(rows)
+            assert not told or method == "fail" or done["receipt"] in rows
+    await filesystem.close()
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(STEPS)
+def test_each_run_has_one_whether_it_is_asked_for_or_not(steps: list[tuple[str, int, bool, int]]) -> None:
+    asyncio.run(play(steps))
 
 
 async def test_pages(client: Client) -> None:

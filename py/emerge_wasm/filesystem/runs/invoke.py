@@ -11,7 +11,7 @@ from ...codec import encode
 from ...context import asker, payer
 from ...errors import Conflict, EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from ...operations import Context
-from ...results import PointerRow, RunResult
+from ...results import PointerRow, RunReceipt, RunResult
 from ...store import Batch
 from ..change import Change
 from ..commit import commit_batch
@@ -28,12 +28,15 @@ from .capacity import Capacity, Seat
 from .host import Caller, explain_rights, inside
 from .inside.parts import Give
 from .object_lock import ObjectLocks
-from .receipt import digest, make_receipt
+from .receipt import make_receipt, write_receipt
 
 OBJECT_LOCKS = Part(ObjectLocks)
 CAPACITY = Part(Capacity)
 
 _NO_ARGUMENTS = encode([[], {}])
+
+_UNTOLD = cast("RunReceipt", {})
+"""In place of a receipt that nobody wants to see."""
 
 ATTEMPTS = 5
 """Times that a method is run, each on the newest version, when others change the same fields meanwhile."""
@@ -42,7 +45,8 @@ ATTEMPTS = 5
 @dataclass(slots=True)
 class RunRequest:
     """A method call to run. `operation` is that of the version it makes; a `query` keeps its results. `give` takes what
-    is read of the object in parts. `encoded` is [args, kwargs] as the codec writes it."""
+    is read of the object in parts. `encoded` is [args, kwargs] as the codec writes it. `receipt`: who asks
+    wants to see it."""
 
     method: str
     args: list[object]
@@ -50,6 +54,7 @@ class RunRequest:
     encoded: bytes
     operation: str = "run"
     give: Give | None = None
+    receipt: bool = True
 
     @property
     def call(self) -> str:
@@ -194,7 +199,18 @@ async def _attempt(
         entry.owner, entry.group, entry.owner != context.principal and core.is_superuser(entry.owner)
     )
     outcome = await _run(core, context, acting, found, ask, tell)
-    receipt = make_receipt(core, context, acting, entry, ask.method, digest(ask.encoded), outcome)
+    date = core.dates.clock()
+    make = partial(make_receipt, core, context, acting, entry, ask.method, ask.encoded, outcome, date)
+    if not ask.receipt and outcome.state is None and call is None:
+        await write_receipt(core, context, make)
+        return RunResult(
+            result=outcome.result,
+            output=outcome.output,
+            milliseconds=outcome.milliseconds,
+            pointer=None,
+            receipt=_UNTOLD,
+        )
+    receipt = make()
 
     def done(pointer: PointerRow | None) -> RunResult:
         return {
@@ -215,7 +231,7 @@ async def _attempt(
         names = found.place.names
         return done(await save_run(core, context, names, entry, outcome.state, ask.operation, add))
     if call is None:
-        await receipt.write(core, context)
+        await write_receipt(core, context, lambda: receipt)
     else:
         batch = Batch()
         receipt.put(batch, 0)

@@ -40,6 +40,7 @@ async def run(
     runner_of(core, path)
     if found.entry.is_directory:
         return await _run_all(core, context, path, ask, receipt)
+    ask.receipt = receipt
     done = await invoke(core, context, path, ask, found=found)
     return done if receipt else done["result"]
 
@@ -76,7 +77,7 @@ async def readobject(core: Core, context: Context, path: str) -> AsyncGenerator[
     feed = Feed(PARTS)
 
     async def work(feed: Feed) -> None:
-        ask = replace(make_request(path, READER, [], {}), give=lambda part: feed.put({"part": part}))
+        ask = replace(make_request(path, READER, [], {}), give=lambda part: feed.put({"part": part}), receipt=False)
         whole = (await invoke(core, context, path, ask, found=found))["result"]
         if whole:  # of a runner whose code cannot give parts
             await feed.put({"part": whole})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,7 +17,7 @@ from ...codec.msgpack_engine import engine
 from ...errors import Invalid
 from ...operations import Context
 from ...results import RunReceipt, RunReceipts
-from ...store import Batch, Store, prefix_end
+from ...store import Batch, Key, Store, prefix_end
 from ..core import Core, Part
 from ..layout.record import Entry, micros_of
 from ..runner import RunOutcome
@@ -50,15 +51,28 @@ class ReceiptWriter:
         self._longest = longest
         self._most = most
         self._waiting = Batch()
+        self._unmade: list[Callable[[], Receipt]] = []
+        self._pruned: set[bytes] = set()  # objects whose old receipts are to be removed
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, store: Store, batch: Batch) -> None:
-        """Write these puts and deletes soon."""
-        self._waiting.puts += batch.puts
-        self._waiting.deletes += batch.deletes
+    def add(self, store: Store, make: Callable[[], Receipt]) -> None:
+        """Write a receipt soon. It is made in the loop's next turn, or by whoever looks before that: nobody who waits
+        for a run waits for its receipt."""
+        self._unmade.append(make)
+        loop = asyncio.get_running_loop()
+        if len(self._unmade) == 1:
+            loop.call_soon(self._make)
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._work(store))
+            self._task = loop.create_task(self._work(store))
+
+    def _make(self) -> None:
+        unmade, self._unmade = self._unmade, []
+        for make in unmade:
+            receipt = make()
+            receipt.put(self._waiting, 0)
+            if receipt.is_one_in(_RUNS_BEHIND):
+                self._pruned.add(receipt.uuid)
 
     async def flush(self, store: Store) -> bool:
         """Write now what waits; return whether the store took all of it. What it refuses waits on."""
@@ -75,18 +89,22 @@ class ReceiptWriter:
 
     async def _work(self, store: Store) -> None:
         pause = self._pause
-        while self._waiting:
+        while self._unmade or self._waiting:
             await asyncio.sleep(pause)
             pause = self._pause if await self._write(store) else min(2 * pause, self._longest)
 
     async def _write(self, store: Store) -> bool:
         """Write what waits; return whether the store took all of it."""
         async with self._lock:
+            self._make()
             self._drop()
             waiting = self._waiting
             while waiting:
-                some = _first_of(waiting, min(_AT_ONCE, store.capabilities.largest_batch))
                 try:
+                    while self._pruned:
+                        uuid = self._pruned.pop()
+                        waiting.deletes += await _old(store, uuid, _RUNS_BEHIND)
+                    some = _first_of(waiting, min(_AT_ONCE, store.capabilities.largest_batch))
                     await store.commit(some)
                 except Exception as error:  # any error: there is no caller to raise it to
                     _log.warning("%d receipts cannot be written yet: %s", len(waiting.puts), error)
@@ -127,32 +145,47 @@ class Receipt:
         packed = engine.packb(self.made(version))
         batch.put("receipts", self.uuid + self.stamp, packed)
 
-    async def prune(self, core: Core, context: Context, batch: Batch, runs: int = _RUNS) -> None:
-        """Add to a batch, one time in so many runs, the removal of receipts beyond KEPT.
+    def is_one_in(self, runs: int) -> bool:
+        """Tell by its random part whether this is one of so many."""
+        return self.stamp[-1] % runs == 0
+
+    async def prune(self, core: Core, context: Context, batch: Batch) -> None:
+        """Add to the batch of a run that makes a version, one time in _RUNS, the removal of receipts beyond KEPT.
 
         Not in a transaction, which would be overtaken by the next run of the object.
         """
-        if self.stamp[-1] % runs == 0 and not context.transaction:
-            rows = await core.store.scan("receipts", self.uuid, prefix_end(self.uuid), limit=_SEEN)
-            batch.deletes += [("receipts", key) for key, _ in rows[: -(KEPT - 1)][: runs * 3 // 2]]
+        if self.is_one_in(_RUNS) and not context.transaction:
+            batch.deletes += await _old(core.store, self.uuid, _RUNS)
 
-    async def write(self, core: Core, context: Context) -> None:
-        """Write the receipt of a run that made no version."""
+
+async def _old(store: Store, uuid: bytes, runs: int) -> list[Key]:
+    """The receipts of an object beyond KEPT: half as many again as it gets in so many runs."""
+    rows = await store.scan("receipts", uuid, prefix_end(uuid), limit=_SEEN)
+    return [("receipts", key) for key, _ in rows[: -(KEPT - 1)][: runs * 3 // 2]]
+
+
+async def write_receipt(core: Core, context: Context, make: Callable[[], Receipt]) -> None:
+    """Write the receipt of a run that made no version."""
+    if context.transaction:  # the receipt is part of it
         batch = Batch()
-        self.put(batch, 0)
-        await self.prune(core, context, batch, _RUNS_BEHIND)
-        if context.transaction:  # the receipt is part of it
-            await core.store.commit(batch)
-        else:
-            RECEIPT_WRITER.of(core).add(core.store, batch)
+        make().put(batch, 0)
+        await core.store.commit(batch)
+    else:
+        RECEIPT_WRITER.of(core).add(core.store, make)
 
 
 def make_receipt(
-    core: Core, context: Context, acting: Context, entry: Entry, method: str, arguments: str, outcome: RunOutcome
+    core: Core,
+    context: Context,
+    acting: Context,
+    entry: Entry,
+    method: str,
+    encoded: bytes,
+    outcome: RunOutcome,
+    date: str,
 ) -> Receipt:
-    """Make the receipt of a run on this version of an object, which had the rights of `acting`. `arguments` is a
-    digest."""
-    date = core.dates.clock()
+    """Make the receipt of a run on this version of an object, which had the rights of `acting`, and ended at this date.
+    `encoded` are its arguments."""
     stamp = micros_of(date).to_bytes(8, "big") + os.urandom(8)
     wire: RunReceipt = {
         "id": stamp.hex(),
@@ -162,7 +195,7 @@ def make_receipt(
         "method": method,
         "version": entry.version,
         "bundle": entry.bundle,
-        "arguments": arguments,
+        "arguments": sha256(encoded).hexdigest(),
         "result": outcome.digest,
         "milliseconds": outcome.milliseconds,
         "made": 0,
@@ -172,11 +205,6 @@ def make_receipt(
     if acting.owners:
         wire["owners"] = list(dict.fromkeys(each.principal for each in acting.owners))
     return Receipt(entry.uuid, stamp, wire)
-
-
-def digest(encoded: bytes) -> str:
-    """Return the SHA-256 (hex) of an encoded value."""
-    return sha256(encoded).hexdigest()
 
 
 async def receipts(core: Core, context: Context, path: str, before: str, limit: int) -> RunReceipts:

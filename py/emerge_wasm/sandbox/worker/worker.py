@@ -19,12 +19,14 @@ from ... import sync
 from ...clients import Client, SyncClient
 from ...clients.trust import CONFINED
 from ...codec import encode
+from ...codec.msgpack_engine import engine
 from ...context import Clock
 from ...errors import EmergeError, Invalid, LimitExceeded
 from ...filesystem.runner import EvaluateCall, RunCall
 from ...filesystem.runs.inside.capture import Stop
 from ...filesystem.runs.inside.evaluate import evaluate_rows
 from ...filesystem.runs.inside.execute import RunLimits, execute_encoded
+from ...wire.event import Unopened
 from ...wire.server import ServerRequest
 from ..confine.confine import Fence, confine
 from ..probe import attacks
@@ -127,7 +129,7 @@ class Worker:
         processor: float,
         args: list[object],
         kwargs: dict[str, Any],
-    ) -> list[object]:
+    ) -> Unopened:
         call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
         try:
             self.alarm.start(timeout, processor)
@@ -135,7 +137,7 @@ class Worker:
         finally:
             self.alarm.stop()
             self.printer.flush()
-        return [done.result, done.state, done.milliseconds]
+        return Unopened(engine.packb([done.result, done.state, done.milliseconds]))
 
     async def give(self, part: bytes) -> None:
         """Give the reader a part, and wait until it wants the next one. Coroutines block here."""

@@ -111,12 +111,8 @@ class _Capture:
         self._token = _current.set(self._output)
         with _guard:
             _depth += 1
-            for name, kept in _ROUTERS.items():
-                stream = getattr(sys, name)
-                if not isinstance(stream, _Router):
-                    router = kept if _depth == 1 else _Router(stream)
-                    router.fallback = stream
-                    setattr(sys, name, router)
+            sys.stdout = _routed(sys.stdout, _OUT)
+            sys.stderr = _routed(sys.stderr, _ERR)
         return self._output
 
     def __exit__(self, *_: object) -> None:
@@ -128,15 +124,27 @@ class _Capture:
                 _restore()
 
 
-_ROUTERS = {name: _Router(None) for name in ("stdout", "stderr")}
+_OUT, _ERR = _Router(None), _Router(None)
 """Those of the first of the calls that run at the same time: to make one, and to close it, is dear."""
 
 
+def _routed(stream: object, kept: _Router) -> _Router:
+    """What a call prints to in place of a stream."""
+    if isinstance(stream, _Router):
+        return stream
+    router = kept if _depth == 1 else _Router(stream)
+    router.fallback = stream
+    return router
+
+
 def _restore() -> None:
-    for name, router in _ROUTERS.items():
-        stream = getattr(sys, name)
-        if isinstance(stream, _Router):
-            setattr(sys, name, stream.fallback)
-        fallback = router.fallback
-        vars(router).clear()  # whatever the code put there
-        router.fallback = fallback
+    if isinstance(sys.stdout, _Router):
+        sys.stdout = sys.stdout.fallback
+    if isinstance(sys.stderr, _Router):
+        sys.stderr = sys.stderr.fallback
+    for router in (_OUT, _ERR):
+        kept = vars(router)
+        if len(kept) > 1:  # whatever the code put there
+            fallback = router.fallback
+            kept.clear()
+            router.fallback = fallback
