@@ -64,8 +64,34 @@ class Deriving(Thing):
         vars(self)["_date"] = f"<{value}>"
 
 
+class Inheriting(Deriving):
+    """So is its."""
+
+
+class Plain(Deriving):
+    """Its date is as usual again."""
+
+    date = ""
+
+
+class Meta(type):
+    """Its classes have a name of their own, which their instances do not see."""
+
+    @property
+    def name(cls) -> str:
+        return "a class"
+
+    @name.setter
+    def name(cls, value: str) -> None:
+        raise AssertionError(value)
+
+
+class Made(Thing, metaclass=Meta):
+    pass
+
+
 USUAL = [EmergeFile, Thing, Needing, Told]
-CLASSES = [*USUAL, Slotted, Deriving]
+CLASSES = [*USUAL, Slotted, Deriving, Inheriting, Plain, Made]
 NAMES = ["id", "data", "parts", "first", "extra", "more"]
 WIRE = {name: f"the {name}" for name in METADATA} | {"version": 7, "size": 3, "bundle": "b", "revision": "r"}
 several = settings(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, Flag
-from inspect import getattr_static
 
 from ..errors import CannotShip, Invalid
 from ..objects import METADATA
@@ -21,6 +20,8 @@ ClassOf = Callable[[str, str], type]
 """Gives the class of a nested record by its bundle hash and name."""
 _HIDDEN = frozenset(METADATA)
 _NOTHING: frozenset[int] = frozenset()
+_bases: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__  # no metaclass can answer instead
+_names: Callable[[type], Mapping[str, object]] = type.__dict__["__dict__"].__get__
 
 
 def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
@@ -139,8 +140,12 @@ class StateReader:
 
 
 def _is_data_descriptor(cls: type, name: str) -> bool:
-    """Tell whether the class itself keeps this attribute of its instances, such as a property."""
-    return hasattr(type(getattr_static(cls, name, None)), "__set__")
+    """Tell whether the class itself keeps this attribute of its instances, such as a property. Runs no code of it."""
+    for each in _bases(cls):
+        held = _names(each)
+        if name in held:
+            return hasattr(type(held[name]), "__set__")
+    return False
 
 
 class InstanceMaker(PackageMaker):
