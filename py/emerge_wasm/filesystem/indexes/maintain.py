@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from ...codec import references_in
+from ...codec.msgpack_engine import engine
 from ...errors import NotFound
 from ...query.shape import Shape
 from ...store import Batch, Store, keys_of
@@ -20,7 +21,7 @@ from ..layout.ancestry import ancestry
 from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse
 from ..layout.locality import get_versions
 from ..layout.place import Above
-from ..layout.record import BROUGHT, ROOT, Entry, VersionRecord, is_directory, version_key
+from ..layout.record import BROUGHT, ROOT, STATE, Entry, is_directory, version_key
 from ..layout.touched import Following, Taken, Touched, check_frozen, check_mounts
 from .class_shape import shapes_of
 from .definitions import add_definitions, follow_directories
@@ -213,14 +214,21 @@ async def _load(core: Core, change: Change, sides: list[_Side]) -> dict[bytes, b
 
 async def load_states(store: Store, wanted: list[bytes]) -> dict[bytes, bytes | None]:
     """Load the states at these versions; None for one that is gone."""
+    return dict(zip(wanted, await states_at(store, wanted), strict=True))
+
+
+async def states_at(store: Store, wanted: list[bytes]) -> list[bytes | None]:
+    """Return the states at these versions, in their order; None for one that is gone."""
     if not wanted:
-        return {}
+        return []
+    unpack = engine.unpackb
     raws = await get_versions(store, wanted)
-    state_in = VersionRecord.state_in
-    found = {key: state_in(raw) if raw is not None else None for key, raw in zip(wanted, raws, strict=True)}
-    large = [key for key, state in found.items() if state is None]
-    found.update(zip(large, await store.get(keys_of("states", large)) if large else [], strict=True))
-    return found
+    states: list[bytes | None] = [unpack(raw)[STATE] if raw is not None else None for raw in raws]
+    large = [number for number, state in enumerate(states) if state is None]
+    found = await store.get(keys_of("states", [wanted[number] for number in large])) if large else []
+    for number, state in zip(large, found, strict=True):
+        states[number] = state
+    return states
 
 
 # --- unique indexes

@@ -13,7 +13,7 @@ from ...layout.locality import get_entries
 from ...layout.record import BUNDLE, CONTENT, VERSION, Entry, KeyValue, version_key
 from ..class_shape import shapes_of
 from ..index_row import fast_row, read_state, rows_of
-from ..maintain import load_states, most_rows
+from ..maintain import most_rows, states_at
 from ..unique import path_in
 from .walk import WalkedEntry
 
@@ -31,17 +31,18 @@ async def make_rows(store: Store, definition: Definition, found: Sequence[Walked
     unpack, make = engine.unpackb, fast_row(definition)
     entries = [unpack(each.raw[17:]) for each in found]
     keys = [version_key(each.raw[:16], fields[CONTENT]) for each, fields in zip(found, entries, strict=True)]
-    states = await load_states(store, list(dict.fromkeys(keys)))
+    states = await states_at(store, keys)
     shapes = await shapes_of(store, {fields[BUNDLE] for fields in entries})
     most = most_rows(store)
     rows: list[KeyValue] = []
-    for each, fields, key in zip(found, entries, keys, strict=True):
-        state, shape = read_state(states[key]), shapes[fields[BUNDLE]]
-        row = make(each.parent, each.raw[:16], each.name, fields[VERSION], state, shape)
+    for each, fields, packed in zip(found, entries, states, strict=True):
+        parent, name, raw = each
+        state, shape = read_state(packed), shapes[fields[BUNDLE]]
+        row = make(parent, raw[:16], name, fields[VERSION], state, shape)
         if row is not None:
             rows.append(row)
         else:
-            rows += rows_of(definition, each.parent, Entry.unpack(each.raw), state, shape, most).items()
+            rows += rows_of(definition, parent, Entry.unpack(raw), state, shape, most).items()
     return rows
 
 

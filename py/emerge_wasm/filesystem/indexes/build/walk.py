@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ....store import Store, prefix_end
-from ...layout.locality import PAGE_ROWS
-from ...layout.record import DIRECTORY_MARK, entry_key
+from ...layout.locality import PAGE_ROWS, PARENT
+from ...layout.record import DIRECTORY_MARK, KeyValue, entry_key
 from ..progress import Cursor
 
 
@@ -23,11 +23,11 @@ class WalkedEntry(NamedTuple):
 
 @dataclass(slots=True)
 class _Level:
-    """A directory being walked: the last name done in it, and the entries read after that, with their names."""
+    """A directory being walked: the last name done in it, and the entries read after that."""
 
     uuid: bytes
     after: str = ""
-    read: deque[tuple[bytes, bytes]] = field(default_factory=deque)
+    read: deque[KeyValue] = field(default_factory=deque)
     whole: bool = False  # no entries follow those read
 
 
@@ -57,7 +57,7 @@ class Walk:
                 read, uuid, name = level.read, level.uuid, ""
                 while read and len(found) < limit:
                     key, raw = read.popleft()
-                    name = key.decode()
+                    name = key[PARENT:].decode()
                     if raw[16:17] == DIRECTORY_MARK:
                         self._levels.append(_Level(raw[:16]))
                         break
@@ -68,7 +68,7 @@ class Walk:
             else:
                 start = entry_key(level.uuid, level.after) + b"\0" if level.after else level.uuid
                 page = await self._store.scan("entries", start, prefix_end(level.uuid), limit=PAGE_ROWS)
-                level.read.extend([(key[16:], raw) for key, raw in page])
+                level.read.extend(page)
                 level.whole = len(page) < PAGE_ROWS
         return found if found or self._levels else None
 
