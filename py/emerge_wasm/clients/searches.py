@@ -29,7 +29,8 @@ FieldNames = str | Sequence[str]
 
 P = TypeVar("P", SearchPage, ScoredPage)
 
-POLL = 0.05  # seconds between checks of an index that is being built
+POLLS = 0.002, 0.05
+"""Seconds between looks at an index that is being built: first, and at most; each is twice as long as the one before."""
 
 
 class SearchStatistics:
@@ -262,12 +263,14 @@ class SearchOperations(ReadOperations):
         unique one over objects that already agree, by name). Without fields: only the indexes there.
         """
         rows = await self.remote.index(path, [*fields] or None, unique, text, drop)
+        pause, longest = POLLS
         while wait and fields and not drop:
             mine = [row for row in rows if tuple(row["fields"]) == fields and row["text"] == text]
             if not any(row["state"] == "building" for row in mine):
                 _check_built(path, mine)
                 break
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
             rows = await self.remote.index(path)
         return rows
 
