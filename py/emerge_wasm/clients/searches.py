@@ -30,7 +30,7 @@ FieldNames = str | Sequence[str]
 P = TypeVar("P", SearchPage, ScoredPage)
 
 POLLS = 0.002, 0.05
-"""Seconds between looks at an index that is being built: first, and at most; each is twice as long as the one before."""
+"""Seconds between looks at an index that is being built: first, and at most; each is twice the one before."""
 
 
 class SearchStatistics:
