@@ -1,8 +1,8 @@
 """How much is tried: a little in each run, and all of it by command (`EMERGE_TEST_SCALE=large`).
 
-What a run tries of `sample` and `rotated`, and what Hypothesis generates, is another part with each line of
-CHANGELOG.md and the same on each machine: what passed where it was written passes where it is judged.
-`EMERGE_TEST_TURN=NUMBER` tries another part, as does each run of all.
+What a run tries of `sample` and `rotated`, and what Hypothesis generates, is another with each line of CHANGELOG.md
+and the same on each machine: what passed where it was written passes where it is judged. `EMERGE_TEST_TURN=NUMBER`
+tries another part, as does each run of all.
 """
 
 from __future__ import annotations
