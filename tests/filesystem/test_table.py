@@ -6,14 +6,18 @@ import inspect
 
 import pytest
 from click import Context
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emerge_wasm.cli.main import main
 from emerge_wasm.cli.plain import MADE_BY, WITHOUT
 from emerge_wasm.clients import Client, SyncClient
+from emerge_wasm.errors import Invalid
 from emerge_wasm.filesystem.filesystem import HANDLERS
 from emerge_wasm.node.server import answer_builtin
 from emerge_wasm.operations import TABLE, Operation
 from emerge_wasm.rest.openapi import describe
+from tests.scale import examples
 
 CLUSTER = {
     *("nodes", "watchnodes", "holdings", "whohas"),
@@ -85,3 +89,23 @@ def test_the_client_has_every_operation() -> None:
     public = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
     assert public - EXTRA == set(TABLE) - {"classes"}
     assert all(inspect.getdoc(getattr(Client, name)) for name in public - {"close"})
+
+
+VALUES = st.sampled_from([None, True, 0, 1.5, "/a", b"", [], {}, (), {1}])
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.sampled_from(sorted(TABLE)), st.lists(st.lists(VALUES, max_size=11), min_size=1, max_size=4))
+def test_arguments_fit_or_not_whatever_was_bound_before(name: str, calls: list[list[object]]) -> None:
+    row = TABLE[name]
+    for args in [*calls, *calls]:
+        if row.required <= len(args) <= len(row.parameters) and all(
+            not kinds or type(value) in kinds for kinds, value in zip(row.kinds, args, strict=False)
+        ):
+            left = [each.default for each in row.parameters[len(args) :]]
+            bound = row.bind(args)
+            assert [getattr(bound, each.name) for each in row.parameters] == [*args, *left]
+            assert bound._replace() == bound
+        else:
+            with pytest.raises(Invalid, match=f"^{name}"):
+                row.bind(args)

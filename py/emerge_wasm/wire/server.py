@@ -225,7 +225,7 @@ class ServerChannels:
     def _has_room(self, load: int) -> bool:
         """Whether an account with so many requests under way may have one more. It may have FEW, whatever others have;
         else no more than are left of `total`, so that the first ones leave as much to those who come later."""
-        return load < min(self.each, max(FEW, self.total - len(self._channels)))
+        return load < self.each and (load < FEW or load < self.total - len(self._channels))
 
     def _follow(self, channel: ServerChannel, found: Event, now: float) -> CreditGranted | ChannelEnded | None:
         channel.last = max(channel.last, now)

@@ -22,7 +22,7 @@ _PUT, _PUT_TOGETHER = (
     for count in (1, _TOGETHER)
 )
 _KEYS = "SELECT count(*) FROM rows WHERE space = ? AND key >= ? AND (? IS NULL OR key < ?)"
-_COUNT = "INSERT OR REPLACE INTO counters (space, last) VALUES (?, ?)"
+_COUNT = "INSERT INTO counters (space, last) VALUES (?, ?) ON CONFLICT (space) DO UPDATE SET last = excluded.last"
 
 MANY = 16
 """Expected rows of a batch from which they are looked up together."""
