@@ -130,7 +130,7 @@ class Operation:
         bound: Arguments = tuple.__new__(self.make, (*args, *left))  # its own constructor takes three times as long
         return bound
 
-    def _check(self, args: Sequence[Any]) -> Values:
+    def _check(self, args: Sequence[object]) -> Values:
         """Return the defaults of the arguments that a call leaves out; raise Invalid as `bind` does."""
         if not self.required <= len(args) <= len(self.parameters):
             raise Invalid(f"{self.name} got {len(args)} arguments", remedy=f"it is {self.name}{self.usage()}")
