@@ -22,6 +22,7 @@ from ..indexes.index import Hit, Index, scan_index, scan_rest
 from ..indexes.index_row import NOWHERE, REST, index_prefix, read_state
 from ..layout.locality import PAGE_ROWS
 from ..layout.place import PathNames
+from ..time_slice import TimeSlice
 from ..tree.find import Found
 from .candidate import Candidate, Candidates, with_states
 from .cursor import AGAIN
@@ -173,11 +174,13 @@ class Scanner:
         scan, *rest = scans_of(way, certain)
         if scan.sure is None:
             return 0, self.scan(_planned(way, [scan, *rest], needed))
-        whereabouts, total = Whereabouts(self.core, self.context, self.top), 0
+        whereabouts, total, time_slice = Whereabouts(self.core, self.context, self.top), 0, TimeSlice()
         async for hits in hits_of(self.core, scan.index, scan.sure):
-            paths = await whereabouts.paths_of({where[:16] for _, where in hits})
-            total += sum(paths[where[:16]] is not None for _, where in hits)
-            await asyncio.sleep(0)
+            parents = [where[:16] for _, where in hits]
+            paths = await whereabouts.paths_of(set(parents))
+            elsewhere = {uuid for uuid, path in paths.items() if path is None}
+            total += sum(uuid not in elsewhere for uuid in parents) if elsewhere else len(parents)
+            await time_slice.share()  # the store may never suspend
         low, high = scan.bounds or scan.sure
         around = [(low, min(scan.sure[0], high)), (max(scan.sure[1], low), high)]
         beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
