@@ -60,19 +60,22 @@ class Whereabouts:
 
     async def _find(self, uuid: bytes) -> None:
         """Go up to a known directory, then record the paths of those below it."""
-        below: list[tuple[bytes, str, bool]] = []  # uuid, name, whether the caller may search it
+        below: list[tuple[bytes, _Seen]] = []
         while uuid not in self._known and uuid != ROOT and len(below) <= DEPTH_LIMIT:
             seen = await self._look(uuid)
             if seen is None:
                 break
-            below.append((uuid, seen.name, may(self._context, seen.raw, "rx")))
+            below.append((uuid, seen))
             uuid = seen.parent
         path = self._known.get(uuid)
         if uuid not in self._known:  # it was removed
             self._known[uuid] = None
-        for each, name, open in reversed(below):
-            path = child_path(path, name) if path is not None and open else None
-            self._known[each] = path
+        for each, seen in reversed(below):
+            path = self._known[each] = self._inside(path, seen)
+
+    def _inside(self, path: str | None, seen: _Seen) -> str | None:
+        """Return the path of a directory in one at a path, if the caller may search it."""
+        return child_path(path, seen.name) if path is not None and may(self._context, seen.raw, "rx") else None
 
     async def _look_at(self, uuids: Sequence[bytes]) -> None:
         """Read the entries of those that were seen before in one batch."""
@@ -80,7 +83,9 @@ class Whereabouts:
         seen = [(uuid, known[uuid]) for uuid in uuids if uuid in known]
         keys = [("entries", entry_key(each.parent, each.name)) for _, each in seen]
         for (uuid, each), raw in zip(seen, await self._core.store.get(keys), strict=True):
-            if raw == each.raw:
+            if raw == each.raw and each.parent in self._known:
+                self._known[uuid] = self._inside(self._known[each.parent], each)
+            elif raw == each.raw:
                 self._current[uuid] = each
 
     async def _look(self, uuid: bytes) -> _Seen | None:
