@@ -141,7 +141,8 @@ async def test_what_is_kept_is_not_read_again(tmp_path: Path) -> None:
     await store.commit(batch)
     first = await store.get(KEYS)
     statements: list[str] = []
-    store.file.reader.set_trace_callback(statements.append)
+    for connection in (store.file.reader, store.file.writer):
+        connection.set_trace_callback(statements.append)
     assert await store.get(KEYS) == first
     assert not [each for each in statements if "SELECT" in each]
     ranges = [JoinRange(low, low + b"x", Lookup("versions", (("key", 0, None),))) for low in (b"0", b"4", b"5")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from emerge_wasm.store import SPACES, Batch, Store
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.sqlite.file import open_file
 from emerge_wasm.stores.sqlite.store import SQLiteStore
-from emerge_wasm.stores.sqlite.write import SQLiteWriter
+from emerge_wasm.stores.sqlite.write import SMALL, SQLiteWriter
 from tests.contracts.store import puts
 from tests.scale import examples
 
@@ -114,3 +115,53 @@ async def test_close_is_safe_with_cancelled_commits(path: Path) -> None:
     store = await opened(path)
     await store.commit(puts((b"k", b"v")))
     await store.close()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("commit"), st.sampled_from([0, 3, SMALL + 1])),
+        st.tuples(st.sampled_from(["get", "scan", "turn"]), st.integers(1, 3)),
+    ),
+    max_size=25,
+)
+
+
+async def read_between_commits(path: Path, steps: list[tuple[str, int]]) -> None:
+    store = await open_store(f"sqlite:///{path}")
+    seen, begun = 0, 0
+    commits: list[asyncio.Task[list[int]]] = []
+
+    def saw(values: list[bytes | None]) -> None:
+        nonlocal seen
+        (value,) = set(values)
+        number = int(value or 0)
+        acknowledged = max((at for at, commit in enumerate(commits, 1) if commit.done()), default=0)
+        assert max(seen, acknowledged) <= number <= begun, "what was seen stays, and what was acknowledged is seen"
+        seen = number
+
+    for what, count in steps:
+        if what == "commit":
+            begun += 1
+            batch = Batch(puts=[(space, b"number", b"%d" % begun) for space in ("entries", "versions")])
+            for other in range(count):
+                batch.put("entries", b"x%d" % other, b"%d" % begun)
+            commits.append(asyncio.ensure_future(store.commit(batch)))
+            continue
+        for _ in range(count):
+            if what == "get":
+                saw(await store.get([("entries", b"number"), ("versions", b"number")]))
+            elif what == "scan":
+                rows = [await store.scan(space, b"number", b"number\0") for space in ("entries", "versions")]
+                saw([dict(found).get(b"number") for found in rows])
+            else:
+                await asyncio.sleep(0)
+    await asyncio.gather(*commits)
+    saw(await store.get([("entries", b"number"), ("versions", b"number")]))
+    await store.close()
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(STEPS)
+def test_reads_between_and_during_commits(steps: list[tuple[str, int]]) -> None:
+    with TemporaryDirectory() as folder:
+        asyncio.run(read_between_commits(Path(folder) / "rows.db", steps))

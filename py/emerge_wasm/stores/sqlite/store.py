@@ -174,9 +174,11 @@ class SQLiteStore:
     def _look(self) -> None:
         """Begin a read transaction, shared by all reads up to the loop's next turn or the next commit.
 
-        To begin one costs more than to look up a key: it takes locks in the file's shared memory.
+        To begin one costs more than to look up a key: it takes locks in the file's shared memory. While nothing is
+        being written, it is one of the connection that writes: the other one forgets its pages with each commit.
         """
         if not self._looking:
+            self._select = (self.file.reader if self._writing else self.file.writer).execute
             self._select("BEGIN")
             self._looking = True
             self._loop.call_soon(self._look_away)
@@ -194,6 +196,7 @@ class SQLiteStore:
         self._writing = [each for each in self._waiting if not each[1].done()]
         self._waiting = []
         if self._writing:
+            self._look_away()
             group = [batch for batch, _ in self._writing]
             self._writer.known = self._cache.expected(group)
             self._cache.begin(group)
