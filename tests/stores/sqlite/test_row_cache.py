@@ -107,6 +107,8 @@ async def test_a_row_that_moves_is_in_one_range_at_each_moment(tmp_path: Path, s
             places[name] = new
         batch.put("indexes", new + name, b"")
         batch.put("entries", name, new)
+        if dice.random() < 0.05:
+            batch.puts += [("blocks", b"%d" % row, b"") for row in range(FEW)]
         with suppress(Conflict):
             await store.commit(batch)
 

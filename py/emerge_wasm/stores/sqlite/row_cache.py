@@ -74,15 +74,16 @@ class RowCache:
         for space in {space for batch in batches for space, _ in batch.appends} - self._counted:
             self._counted.add(space)
             self._forget(key for key in list(self.rows) if key[0] == space)
+        if sum(map(len, batches)) > FEW:
+            self._all_change = True
+            self.rows.clear()
+            self.empty.clear()
+            self._size = 0
+            return
         self._filling |= {space for batch in batches for space, _, _ in batch.puts}
         if self.empty:
             written = self._filling | self._counted
             self.empty.difference_update([each for each in self.empty if each[0] in written])
-        if sum(map(len, batches)) > FEW:
-            self._all_change = True
-            self.rows.clear()
-            self._size = 0
-            return
         for batch in batches:
             self._changing.update(batch.deletes)
             self._changing.update((space, key) for space, key, _ in batch.puts)
