@@ -113,7 +113,7 @@ class Operation:
     defaults: Values
     kinds: list[tuple[type, ...]]  # plain types that each argument may have; () for any
     make: type[Arguments]
-    _left: dict[tuple[type, ...], Values] = field(default_factory=dict, repr=False, compare=False)
+    _left: dict[tuple[type, ...], Values] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def bind(self, args: Sequence[Any]) -> Arguments:
         """Name the arguments of a call and fill in the defaults.

@@ -92,7 +92,7 @@ class ClientOperations:
         On a directory it runs on all objects in it: [{"path", "result"} or {"path", "error"}…], by name. The method's
         own errors come as ExecutionFailed, with its traceback and what it printed.
         """
-        return await self.remote.run(path, method, list(args), kwargs)
+        return await self.remote.run(path, method, list(args) or None, kwargs or None)
 
     async def runstream(self, path: str, method: str, /, *args: object, **kwargs: object) -> AsyncIterator[RunEvent]:
         """The same as a stream of what happens: "output", "result", "error" and "progress" events, as they come.

@@ -38,9 +38,11 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
 
 
 def _is_flat(value: object) -> bool:
-    """Whether this is a plain value, or a map of names to those, which msgpack writes as it is."""
+    """Whether this is a plain value, or a list of those or a map of names to them, which msgpack writes as it is."""
     if type(value) in PLAIN:
         return True
+    if type(value) is list:
+        return PLAIN.issuperset(map(type, value))
     return type(value) is dict and {str}.issuperset(map(type, value)) and PLAIN.issuperset(map(type, value.values()))
 
 

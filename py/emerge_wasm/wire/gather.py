@@ -13,6 +13,7 @@ from operator import is_
 
 from .. import codec
 from ..codec.cost import COST_LIMIT
+from ..codec.encoder import PLAIN
 from ..codec.msgpack_engine import engine
 
 EventFrames = list[bytes]
@@ -32,6 +33,8 @@ _HEAD = 5  # bytes before a large value: the type and the length
 
 def encode_frames(value: object, limit: int) -> EventFrames:
     """Encode a value, with its large bytes in frames of their own; one frame if it has none."""
+    if type(value) is list and PLAIN.issuperset(map(type, value)) and not any(map(_is_large, value)):
+        return [codec.encode(value, limit=limit)]  # as the arguments of most calls are
     large: list[bytes] = []
 
     def take(data: bytes) -> bytes:
@@ -92,6 +95,10 @@ def total(frames: Sequence[bytes]) -> int:
 
 def _announces(part: bytes, data: bytes) -> bool:
     return part[-_HEAD:] == b"\xc6" + len(data).to_bytes(4, "big")
+
+
+def _is_large(value: object) -> bool:
+    return type(value) is bytes and len(value) >= LARGE
 
 
 class _Exchange:
