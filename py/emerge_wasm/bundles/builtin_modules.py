@@ -41,3 +41,8 @@ _BY_IDENTITY = _names()
 def builtin_name(value: object) -> str:
     """Return the name of this module, class or function in an expression: `datetime.date`; "" for any other value."""
     return _BY_IDENTITY.get(id(value), ("", None))[0]
+
+
+def full_names(name: str) -> list[str]:
+    """Return what a bare name may stand for, written in full: `Decimal` is `decimal.Decimal`."""
+    return sorted(full for full, _ in _BY_IDENTITY.values() if full.endswith(f".{name}"))

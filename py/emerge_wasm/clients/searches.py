@@ -308,7 +308,8 @@ def wire_predicate(predicate: SearchPredicate) -> tuple[Wire | None, Bundles]:
         return None, {}
     if isinstance(predicate, str):
         if predicate.startswith("/"):
-            remedy = f"the path comes second: search(lambda o: …, {predicate!r})"
+            shell = f"in a shell first, emerge search {predicate} EXPRESSION"
+            remedy = f"in Python it comes second, search(lambda o: …, {predicate!r}); {shell}"
             raise Invalid(f"a predicate is an expression over o, and not a path: {predicate!r}", remedy=remedy)
         return {"text": f"lambda o: {predicate}", "values": encode({}), "bundle": ""}, {}
     expression = capture_expression(predicate)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..bundles.body import parse_expression
-from ..bundles.builtin_modules import BUILTIN_MODULES
+from ..bundles.builtin_modules import BUILTIN_MODULES, full_names
 from ..bundles.name import free_names
 from ..codec import decode
 from ..context import Clock
@@ -183,7 +183,8 @@ def _check_names(text: str, values: dict[str, object]) -> None:
     names = free_names(text)
     for name in sorted(names.hard | names.soft):
         if not (name in values or name in BUILTIN_MODULES or hasattr(builtins, name)):
-            raise Invalid(f"the expression uses {name}, which did not come along", remedy="send its value, or a bundle")
+            remedy = f"write {' or '.join(full_names(name)) or 'its value in its place'}"
+            raise Invalid(f"the expression uses {name}, which is not known here", remedy=remedy)
 
 
 def _fields(tree: ast.Lambda, argument: str) -> set[str]:
