@@ -176,6 +176,8 @@ async def check(opened: Opened, world: World, caller: str, widened: list[bool], 
     chain = [[f"/tools/t{number}", wide] for number, wide in zip(range(len(world.tools)), widened, strict=False)]
     bounds = [tool for tool, wide in zip(world.tools, widened, strict=False) if not wide]
     bounds = [tool for tool in bounds if tool.owner not in (caller, ROOT)]
+    if caller == ROOT:  # acts as the first of them, whom their own further on do not bound
+        bounds = [tool for tool in bounds if tool is bounds[0] or tool.owner != bounds[0].owner]
     asked = [await alone(opened, world, caller, world.groups.get(caller, []), operation)]
     for each in bounds:
         asked.append(await alone(opened, world, each.owner, [each.group] if each.group else [], operation))
